@@ -1,0 +1,127 @@
+//! Conversations, as no provider in particular writes them.
+//!
+//! A request or an answer keeps the text that it was read from. When it leaves in the format that it
+//! came in, that text travels verbatim, so fields that semroute does not know reach the other side
+//! byte for byte.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// A wire format that a text is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// Chat completions, as OpenAI defined them.
+    OpenAi,
+}
+
+/// What a caller asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Request {
+    /// The assistant asked for.
+    pub model: String,
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// Whether the answer is wanted piece by piece.
+    pub delivery: Delivery,
+    /// The JSON Schema that the answer must satisfy, as the caller wrote it.
+    pub schema: Option<Arc<str>>,
+    /// The body, and where in it the model's name stands.
+    pub original: OriginalRequest,
+}
+
+/// How an answer is handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// In one piece.
+    Whole,
+    /// Piece by piece, as server-sent events.
+    Streamed,
+}
+
+/// A request's body, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OriginalRequest {
+    /// What it is written in.
+    pub format: Format,
+    /// The whole body.
+    pub text: Arc<str>,
+    /// Where the JSON value of `model` stands in it, quotes included.
+    pub model_span: Range<usize>,
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message {
+    /// Who speaks.
+    pub role: Role,
+    /// What is said, text parts only, one after the other on lines of their own.
+    pub text: String,
+}
+
+/// Who speaks in a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The application's own instructions.
+    System,
+    /// The person.
+    User,
+    /// The model.
+    Assistant,
+    /// What a tool returned.
+    Tool,
+}
+
+/// A whole answer.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answer {
+    /// The text of the first choice.
+    pub text: String,
+    /// Why the model stopped, in the words of its format.
+    pub finish: Option<String>,
+    /// Tokens counted by the provider.
+    pub usage: Option<Usage>,
+    /// The body that it was read from; an answer that was made here has none.
+    pub original: Option<Original>,
+}
+
+/// A piece of a streamed answer.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Chunk {
+    /// What this piece adds to the text of the first choice.
+    pub text: String,
+    /// Why the model stopped, in the last piece.
+    pub finish: Option<String>,
+    /// Tokens counted by the provider, usually in the last piece.
+    pub usage: Option<Usage>,
+    /// The event's data that it was read from; a piece that was made here has none.
+    pub original: Option<Original>,
+}
+
+/// The text of an answer or of a piece of one, as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Original {
+    /// What it is written in.
+    pub format: Format,
+    /// The text.
+    pub text: Arc<str>,
+}
+
+/// Tokens that a call used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub input_tokens: u64,
+    /// Tokens of the answer.
+    pub output_tokens: u64,
+}
+
+impl Usage {
+    /// Both together.
+    pub const fn total(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+}
