@@ -42,8 +42,8 @@ impl Add<Duration> for Moment {
     Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(try_from = "f64")]
-#[schemars(transparent)]
-pub struct Ratio(#[schemars(range(min = 0.0, max = 1.0))] f64);
+#[schemars(with = "f64", range(min = 0.0, max = 1.0))]
+pub struct Ratio(f64);
 
 impl Ratio {
     /// All of it.

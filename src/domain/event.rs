@@ -1,0 +1,225 @@
+//! What can happen to a request: it is routed, it escalates, it fails over.
+//!
+//! The three are different kinds of event and are never merged. *Routing* optimises: it picks a
+//! route before anything was asked. *Escalation* verifies: a draft failed a check, so a stronger
+//! model is asked. *Failover* keeps the service up: a target could not answer, so another one does.
+//! Each has its closed list of reasons, which names headers, log fields and metric labels alike.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::domain::name::ModelName;
+
+/// Gives a fieldless enum the one spelling that JSON, metric labels and headers share.
+macro_rules! spelled {
+    ($Name:ident { $($Variant:ident => $text:literal),+ $(,)? }) => {
+        impl $Name {
+            /// How it is written in logs, headers and metrics.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$Variant => $text),+ }
+            }
+        }
+
+        impl fmt::Display for $Name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl Serialize for $Name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+    };
+}
+
+/// Why a route was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RoutedReason {
+    /// A rule named the prompt's intent.
+    Intent,
+    /// The intent is known, but no rule names it.
+    Default,
+    /// No intent is near enough.
+    OutOfScope,
+    /// The conversation holds no text to embed.
+    NoText,
+    /// The encoder had more to do than its bound on waiting allows.
+    EncoderSaturated,
+    /// The encoder could not embed this prompt.
+    EncoderFailed,
+}
+
+spelled!(RoutedReason {
+    Intent => "intent",
+    Default => "default",
+    OutOfScope => "out_of_scope",
+    NoText => "no_text",
+    EncoderSaturated => "encoder_saturated",
+    EncoderFailed => "encoder_failed",
+});
+
+/// A check that a draft goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Check {
+    /// The draft must satisfy the request's JSON Schema.
+    JsonSchema,
+}
+
+spelled!(Check { JsonSchema => "json_schema" });
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The check.
+    pub check: Check,
+    /// What is wrong with the draft; nothing, if it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Fault>,
+}
+
+impl Verdict {
+    /// Whether the draft may be answered.
+    pub const fn passes(&self) -> bool {
+        self.fault.is_none()
+    }
+}
+
+/// Where and how a draft breaks its schema.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// JSON Pointer to the place in the draft; empty for the whole of it.
+    pub path: String,
+    /// The schema's keyword that fails, or `parse` where the draft is no JSON.
+    pub keyword: String,
+    /// One sentence for the log.
+    pub message: String,
+}
+
+/// A draft failed its check and a stronger model was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Escalation {
+    /// Whose draft failed.
+    pub from: ModelName,
+    /// Who was asked instead.
+    pub to: ModelName,
+    /// The check that failed.
+    pub reason: Check,
+    /// Where and how.
+    pub fault: Fault,
+}
+
+/// A target could not answer and another one was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Failover {
+    /// Who could not answer.
+    pub from: ModelName,
+    /// Who was asked instead.
+    pub to: ModelName,
+    /// Why.
+    pub reason: FailoverReason,
+}
+
+/// Why a target could not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FailoverReason {
+    /// No connection came about.
+    Connect,
+    /// The connection broke before the answer began.
+    Reset,
+    /// The first token took too long.
+    TimeoutFirstToken,
+    /// The gap between two pieces of the answer was too long.
+    TimeoutBetweenTokens,
+    /// The provider asked us to slow down.
+    Status429,
+    /// The provider failed.
+    Status5xx,
+    /// The stream ended before the answer did.
+    StreamCut,
+    /// The provider answered something that its wire format does not allow.
+    Malformed,
+}
+
+spelled!(FailoverReason {
+    Connect => "connect",
+    Reset => "reset",
+    TimeoutFirstToken => "timeout_first_token",
+    TimeoutBetweenTokens => "timeout_between_tokens",
+    Status429 => "status_429",
+    Status5xx => "status_5xx",
+    StreamCut => "stream_cut",
+    Malformed => "malformed",
+});
+
+/// A call that brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Whether another target could do better.
+    pub kind: FailureKind,
+    /// One sentence for the log; it may name hosts and is not for callers.
+    pub message: String,
+    /// What the provider answered, if it answered.
+    pub upstream: Option<UpstreamError>,
+}
+
+/// Whether another target could do better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The target is at fault: another one may answer.
+    Unavailable(FailoverReason),
+    /// The request is at fault: any target would refuse it.
+    Rejected,
+}
+
+/// An error as a provider answered it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// The HTTP status, 400 to 599.
+    pub status: u16,
+    /// The body.
+    pub body: Arc<str>,
+    /// How long the provider asks callers to wait.
+    pub retry_after: Option<Duration>,
+}
+
+/// What a call is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// The answer itself: nothing checks it.
+    Answer,
+    /// A draft that a check will look at.
+    Draft,
+    /// Asked because a draft failed its check.
+    Escalation,
+    /// Asked because another target could not answer.
+    Failover,
+}
+
+spelled!(Purpose {
+    Answer => "answer",
+    Draft => "draft",
+    Escalation => "escalation",
+    Failover => "failover",
+});
+
+/// Whose fault an error is, so that an objective can leave out what callers did wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ErrorType {
+    /// The request was wrong.
+    Caller,
+    /// A provider failed.
+    Provider,
+    /// semroute failed.
+    Semroute,
+}
+
+spelled!(ErrorType {
+    Caller => "caller",
+    Provider => "provider",
+    Semroute => "semroute",
+});

@@ -1,0 +1,302 @@
+//! The record of one request: what came, what was decided and why, who was asked, what it cost.
+//!
+//! It is the only source of the log line, the metrics and the response headers, so the three cannot
+//! disagree. It stands among the words, below the modules that observe and write it, and holds
+//! nothing but words. Readers of the JSON ignore fields that they do not know; `version` rises when
+//! a field changes its meaning.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use crate::domain::chat::Usage;
+use crate::domain::event::{
+    ErrorType, Escalation, Failover, FailoverReason, Purpose, RoutedReason, Verdict,
+};
+use crate::domain::name::{AssistantName, IntentName, ModelName, RouteName};
+use crate::domain::quantity::{PicoUsd, Ratio};
+
+/// The version of the record's schema.
+pub const RECORD_VERSION: u32 = 1;
+
+/// Everything that is known of one request.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Record {
+    /// The version of this schema.
+    pub version: u32,
+    /// The id that the caller was told.
+    pub request_id: String,
+    /// When it came, RFC 3339, UTC.
+    pub time: String,
+    /// The path asked.
+    pub endpoint: &'static str,
+    /// The assistant asked for, once it is known to exist.
+    pub assistant: Option<AssistantName>,
+    /// Digest of the configuration in force.
+    pub config_digest: String,
+    /// Digest of the centroids in force.
+    pub centroid_digest: String,
+    /// The encoder in use.
+    pub encoder: EncoderUsed,
+    /// The prompt, as far as the log's policy keeps it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt: Option<String>,
+    /// What of it was embedded.
+    pub text: Option<TextUsed>,
+    /// The nearest intents.
+    pub intent: Option<Intent>,
+    /// The route and why.
+    pub decision: Option<Decided>,
+    /// Every call to a model, in order.
+    pub attempts: Vec<Attempt>,
+    /// What the checks found, in order.
+    pub verdicts: Vec<Verdict>,
+    /// Drafts that failed a check.
+    pub escalations: Vec<Escalation>,
+    /// Targets that could not answer.
+    pub failovers: Vec<Failover>,
+    /// Time per stage.
+    pub timings: Timings,
+    /// What the answers cost together; unknown as soon as one part is.
+    pub cost_usd: Cost,
+    /// Whether any answer came from a simulated model.
+    pub simulated: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// Which encoder embedded the prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct EncoderUsed {
+    /// The model's name.
+    pub name: String,
+    /// Digest of its weights.
+    pub digest: String,
+    /// The arithmetic in use.
+    pub kernel: String,
+}
+
+/// How much text was embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct TextUsed {
+    /// Tokens that the encoder saw.
+    pub tokens: usize,
+    /// Windows that they were split into.
+    pub windows: usize,
+    /// Whether the prompt went on past the last window.
+    pub truncated: bool,
+    /// How many windows the encoder worked on together with these.
+    pub batch_size: usize,
+}
+
+/// Where the prompt lies among the intents.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Intent {
+    /// The nearest intent.
+    pub name: IntentName,
+    /// Its cosine similarity, −1 to 1.
+    pub score: f32,
+    /// How far the second is behind.
+    pub margin: f32,
+    /// Below this score a prompt is out of scope.
+    pub threshold: f32,
+    /// Whether it is.
+    pub out_of_scope: bool,
+    /// The intents behind the first.
+    pub runners_up: Vec<RunnerUp>,
+}
+
+/// An intent that was not the nearest.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RunnerUp {
+    /// The intent.
+    pub name: IntentName,
+    /// Its cosine similarity.
+    pub score: f32,
+}
+
+/// The route, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Decided {
+    /// The route.
+    pub route: RouteName,
+    /// Why this one.
+    pub reason: RoutedReason,
+    /// How probable this decision was; 1 for a rule.
+    pub propensity: Ratio,
+    /// Who is asked first.
+    pub target: ModelName,
+}
+
+/// One call to a model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Attempt {
+    /// Who was asked.
+    pub target: ModelName,
+    /// What for.
+    pub purpose: Purpose,
+    /// How it went.
+    pub result: AttemptResult,
+    /// The provider's HTTP status, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// Tokens, as the provider counted them.
+    pub usage: Option<Usage>,
+    /// What it cost.
+    pub cost_usd: Cost,
+    /// Time to the first token, in milliseconds.
+    pub ttft_ms: Option<f64>,
+    /// Mean time between output tokens after the first, in milliseconds.
+    pub tpot_ms: Option<f64>,
+    /// From call to end, in milliseconds.
+    pub total_ms: f64,
+}
+
+/// How a call went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind", content = "reason")]
+pub enum AttemptResult {
+    /// The answer came whole.
+    Answered,
+    /// The target could not answer.
+    Failed(FailoverReason),
+    /// The provider refused the request.
+    Rejected,
+    /// The caller left before the answer was whole.
+    Abandoned,
+}
+
+/// Money, where the price and the tokens are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cost {
+    /// So much.
+    Known(PicoUsd),
+    /// The price or the tokens are not known. It is never written as 0.
+    Unknown,
+}
+
+impl Cost {
+    /// Both together, unknown as soon as one is.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Known(left), Self::Known(right)) => Self::Known(left + right),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Known(amount) => amount.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+impl Serialize for Cost {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Known(amount) => amount.serialize(serializer),
+            Self::Unknown => serializer.serialize_str("unknown"),
+        }
+    }
+}
+
+/// Time per stage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    /// Waiting for the encoder.
+    pub queue: Duration,
+    /// In the encoder, with the rest of its batch.
+    pub encode: Duration,
+    /// Finding the nearest intent.
+    pub classify: Duration,
+    /// Choosing the route.
+    pub decide: Duration,
+    /// Checking drafts.
+    pub verify: Duration,
+    /// Waiting for providers.
+    pub upstream: Duration,
+    /// From the request's arrival to the end of the answer.
+    pub total: Duration,
+}
+
+impl Timings {
+    /// What semroute itself added.
+    pub const fn overhead(&self) -> Duration {
+        self.total.saturating_sub(self.upstream)
+    }
+}
+
+/// A duration in milliseconds, to the microsecond.
+pub fn as_millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
+
+impl Serialize for Timings {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        let mut fields = serializer.serialize_struct("Timings", 8)?;
+        fields.serialize_field("queue_ms", &as_millis(self.queue))?;
+        fields.serialize_field("encode_ms", &as_millis(self.encode))?;
+        fields.serialize_field("classify_ms", &as_millis(self.classify))?;
+        fields.serialize_field("decide_ms", &as_millis(self.decide))?;
+        fields.serialize_field("verify_ms", &as_millis(self.verify))?;
+        fields.serialize_field("upstream_ms", &as_millis(self.upstream))?;
+        fields.serialize_field("total_ms", &as_millis(self.total))?;
+        fields.serialize_field("overhead_ms", &as_millis(self.overhead()))?;
+        fields.end()
+    }
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Outcome {
+    /// Not yet.
+    Pending,
+    /// The caller got an answer.
+    Answered,
+    /// The caller got the decision that was asked for.
+    Decided,
+    /// The caller got a draft that no check accepted, marked as such.
+    AnsweredRejected,
+    /// The caller got an error.
+    Failed {
+        /// The HTTP status.
+        status: u16,
+        /// Whose fault it was.
+        error_type: ErrorType,
+        /// The error's code.
+        code: &'static str,
+    },
+    /// The caller left.
+    Abandoned,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_unknown_cost_makes_the_sum_unknown_and_never_zero() {
+        let known = Cost::Known(PicoUsd::per_token(1.0).unwrap());
+        assert_eq!(known.plus(Cost::Unknown), Cost::Unknown);
+        assert_eq!(
+            serde_json::to_string(&Cost::Unknown).unwrap(),
+            "\"unknown\""
+        );
+    }
+
+    #[test]
+    fn overhead_is_what_is_left_without_the_providers() {
+        let timings = Timings {
+            upstream: Duration::from_millis(90),
+            total: Duration::from_millis(100),
+            ..Timings::default()
+        };
+        assert_eq!(timings.overhead(), Duration::from_millis(10));
+    }
+}
