@@ -38,12 +38,19 @@ impl Add<Duration> for Moment {
 }
 
 /// A number from 0 to 1: a share, a similarity bound, a probability.
-#[derive(
-    Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
-#[schemars(with = "f64", range(min = 0.0, max = 1.0))]
 pub struct Ratio(f64);
+
+impl JsonSchema for Ratio {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Ratio".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
+    }
+}
 
 impl Ratio {
     /// All of it.
