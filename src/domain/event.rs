@@ -137,6 +137,8 @@ pub enum FailoverReason {
     TimeoutBetweenTokens,
     /// The provider asked us to slow down.
     Status429,
+    /// The provider refused us, not the request: our key, our credit, the model's name.
+    Status4xx,
     /// The provider failed.
     Status5xx,
     /// The stream ended before the answer did.
@@ -151,6 +153,7 @@ spelled!(FailoverReason {
     TimeoutFirstToken => "timeout_first_token",
     TimeoutBetweenTokens => "timeout_between_tokens",
     Status429 => "status_429",
+    Status4xx => "status_4xx",
     Status5xx => "status_5xx",
     StreamCut => "stream_cut",
     Malformed => "malformed",
