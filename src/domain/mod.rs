@@ -7,3 +7,13 @@ pub mod model;
 pub mod name;
 pub mod quantity;
 pub mod record;
+
+/// Lower-case hexadecimal digits: how digests are written everywhere.
+pub fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}

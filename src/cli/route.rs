@@ -1,0 +1,96 @@
+//! `semroute route`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+
+use crate::cli::Failure;
+use crate::cli::report::{Reporter, short};
+use crate::cli::serve::engine;
+use crate::config::{Environment, assemble};
+use crate::domain::chat::{Message, Role};
+use crate::domain::name::AssistantName;
+use crate::domain::record::Record;
+use crate::engine::ledger::Ledger;
+use crate::gateway;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The prompt.
+    text: String,
+    /// The configuration; the embedded one, if it is left out.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The assistant; the first one, if it is left out.
+    #[arg(long, value_name = "NAME")]
+    assistant: Option<String>,
+    /// Print one JSON document, the same as `POST /v1/route`.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    environment: Environment,
+    reporter: &Reporter,
+) -> Result<(), Failure> {
+    let assembled = assemble(arguments.config.as_deref(), environment)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot start")?;
+    let engine = engine(assembled, &[])?;
+    let plan = engine.plan();
+    let first = plan.assistants.keys().next().map(AssistantName::to_string);
+    let asked = arguments.assistant.clone().or(first).unwrap_or_default();
+    let message = Message {
+        role: Role::User,
+        text: arguments.text.clone(),
+    };
+    let ledger = Ledger::open(&engine, "semroute route", String::new());
+    let decided = runtime.block_on(engine.decide(&asked, &[message], ledger));
+    if let Err(error) = &decided.outcome {
+        return Err(Failure::Usage(error.to_string()));
+    }
+    if arguments.json {
+        reporter.json(&gateway::explanation(&decided.record))?;
+    } else {
+        reporter.result(&explained(&decided.record))?;
+    }
+    Ok(())
+}
+
+/// A decision, for people.
+fn explained(record: &Record) -> String {
+    let mut lines = Vec::new();
+    if let Some(decision) = &record.decision {
+        lines.push(format!(
+            "route   {} → {} (because: {})",
+            decision.route, decision.target, decision.reason
+        ));
+    }
+    if let Some(intent) = &record.intent {
+        let scope = if intent.out_of_scope { "out of scope" } else { "in scope" };
+        lines.push(format!(
+            "intent  {} {:.3}, {:.3} ahead; {scope} (threshold {:.3})",
+            intent.name, intent.score, intent.margin, intent.threshold
+        ));
+        let behind = intent.runners_up.iter();
+        let behind: Vec<String> =
+            behind.map(|other| format!("{} {:.3}", other.name, other.score)).collect();
+        lines.push(format!("behind  {}", behind.join(", ")));
+    }
+    if let Some(text) = &record.text {
+        let truncated = if text.truncated { ", truncated" } else { "" };
+        lines.push(format!("text    {} tokens in {} windows{truncated}", text.tokens, text.windows));
+    }
+    let timings = &record.timings;
+    lines.push(format!(
+        "time    encode {}, classify {}, decide {}",
+        short(timings.encode),
+        short(timings.classify),
+        short(timings.decide)
+    ));
+    lines.join("\n")
+}

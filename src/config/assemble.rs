@@ -1,0 +1,198 @@
+//! Puts together what a process runs: reads the configuration, opens the encoder, reads the
+//! centroids, and resolves all of it to a plan. Problems of all of them are told at once.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
+use crate::centroids::{CentroidSet, EncoderIdentity, Files};
+use crate::config::encoder::Encoder as EncoderConfig;
+use crate::config::log::{Prompts, To};
+use crate::config::resolve::resolve;
+use crate::config::{Environment, Loaded, Problem, Problems, load};
+use crate::encoder::{self, Encoder, Identity, ModelSource, queue};
+use crate::engine::Plan;
+use crate::store::Output;
+
+/// The centroids that ship in the binary.
+#[cfg(feature = "embedded-model")]
+const EMBEDDED_CENTROIDS: [&[u8]; 2] = [
+    include_bytes!("../../centroids/assistant/manifest.json"),
+    include_bytes!("../../centroids/assistant/vectors.bin"),
+];
+
+/// Their name in the configuration.
+const EMBEDDED_NAME: &str = "assistant";
+
+/// What a process runs.
+pub struct Assembled {
+    /// The configuration.
+    pub loaded: Loaded,
+    /// The encoder.
+    pub encoder: Arc<dyn Encoder>,
+    /// The bounds of its queue.
+    pub queue: queue::Settings,
+    /// The plan.
+    pub plan: Plan,
+}
+
+impl Assembled {
+    /// Where the server listens.
+    pub fn listen(&self) -> SocketAddr {
+        self.loaded.config.server.listen
+    }
+
+    /// What works, but probably not as it was meant.
+    pub fn warnings(&self) -> Vec<Problem> {
+        let log = &self.loaded.config.log;
+        let mut warnings = Vec::new();
+        if log.prompts != Prompts::Full {
+            warnings.push(Problem::new(
+                "log.prompts",
+                "centroids cannot be retrained from a log without prompts; write `full` if they shall be",
+            ));
+        }
+        warnings
+    }
+
+    /// Where records go.
+    pub fn outputs(&self) -> Vec<Output> {
+        let to = self.loaded.config.log.to.iter();
+        to.map(|to| match to {
+            To::Stdout => Output::Stdout,
+            To::Folder(folder) => Output::Folder(folder.clone()),
+        })
+        .collect()
+    }
+}
+
+/// Assembles what the configuration at a path describes, or the embedded one.
+pub fn assemble(path: Option<&Path>, environment: Environment) -> Result<Assembled, Problems> {
+    let loaded = load(path)?;
+    let mut problems = Vec::new();
+    let encoder = open_encoder(
+        &model_in(&loaded),
+        &loaded.config.encoder.device,
+        environment,
+        &mut problems,
+    );
+    let centroids = encoder.as_ref().and_then(|encoder| {
+        let name = &loaded.config.intents.centroids;
+        read_centroids(name, &loaded.folder, &fitting(encoder.identity()))
+            .map_err(|message| problems.push(Problem::new("intents.centroids", message)))
+            .ok()
+    });
+    let plan = resolve(&loaded, environment, centroids, &mut problems);
+    match (encoder, plan) {
+        (Some(encoder), Some(plan)) if problems.is_empty() => Ok(Assembled {
+            queue: queue_settings(&loaded.config.encoder),
+            encoder,
+            plan,
+            loaded,
+        }),
+        _ => Err(Problems(problems)),
+    }
+}
+
+/// Opens an encoder by what an operator calls it and its device. `None` has put its reasons among the problems.
+pub fn open_encoder(
+    model: &str,
+    device: &str,
+    environment: Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<Arc<dyn Encoder>> {
+    let mut noted = |path: &str, error: &encoder::Error| {
+        problems.push(Problem::new(path, error.to_string()));
+    };
+    let model = model.parse().map_err(|error| noted("encoder.model", &error));
+    let device = device.parse().map_err(|error| noted("encoder.device", &error));
+    let settings = encoder::Settings {
+        model: reached(model.ok()?, environment),
+        device: device.ok()?,
+    };
+    let opened = encoder::open(settings);
+    opened.map_err(|error| noted("encoder", &error)).ok()
+}
+
+/// A model's source, with what the environment says of how to reach the hub.
+fn reached(source: ModelSource, environment: Environment) -> ModelSource {
+    let ModelSource::Hub(mut hub) = source else {
+        return source;
+    };
+    hub.token = environment.get("HF_TOKEN");
+    hub.endpoint = environment.get("HF_ENDPOINT");
+    hub.cache = environment.get("HF_HUB_CACHE").map(Into::into);
+    hub.offline = environment.get("HF_HUB_OFFLINE").is_some_and(|value| value != "0");
+    ModelSource::Hub(hub)
+}
+
+fn queue_settings(config: &EncoderConfig) -> queue::Settings {
+    queue::Settings {
+        wait_max: config.wait.get(),
+        windows_max: config.windows,
+        ..queue::Settings::default()
+    }
+}
+
+/// What centroids must have been trained with to fit an encoder.
+pub fn fitting(identity: &Identity) -> EncoderIdentity {
+    EncoderIdentity {
+        name: identity.name.clone(),
+        digest: identity.digest.clone(),
+        dimensions: identity.dimensions,
+    }
+}
+
+/// The encoder that a configuration names; a path in it starts from the config's own folder.
+fn model_in(loaded: &Loaded) -> String {
+    let model = &loaded.config.encoder.model;
+    match model.strip_prefix("path:") {
+        Some(path) => format!("path:{}", loaded.folder.join(path).display()),
+        None => model.clone(),
+    }
+}
+
+/// Reads centroids by their name: those in the binary, or a folder that `semroute train` wrote.
+pub fn read_centroids(
+    name: &str,
+    folder: &Path,
+    encoder: &EncoderIdentity,
+) -> Result<CentroidSet, String> {
+    if name == EMBEDDED_NAME {
+        return embedded_centroids(encoder);
+    }
+    let folder = folder.join(name);
+    let read = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).map_err(|error| {
+            format!(
+                "{} cannot be read ({error}); give the folder that `semroute train LABELS --out FOLDER` wrote",
+                path.display()
+            )
+        })
+    };
+    let files = Files {
+        manifest: read(MANIFEST_FILE)?,
+        vectors: read(VECTORS_FILE)?,
+    };
+    CentroidSet::from_files(&files, encoder)
+        .map_err(|error| format!("{}: {error}", folder.display()))
+}
+
+#[cfg(feature = "embedded-model")]
+fn embedded_centroids(encoder: &EncoderIdentity) -> Result<CentroidSet, String> {
+    let [manifest, vectors] = EMBEDDED_CENTROIDS;
+    let files = Files {
+        manifest: manifest.to_vec(),
+        vectors: vectors.to_vec(),
+    };
+    CentroidSet::from_files(&files, encoder).map_err(|error| {
+        format!("{error}; the shipped centroids fit `encoder.model: embedded` only: train your own")
+    })
+}
+
+#[cfg(not(feature = "embedded-model"))]
+fn embedded_centroids(_: &EncoderIdentity) -> Result<CentroidSet, String> {
+    Err("this binary was built without the feature `embedded-model`, so it holds no centroids; give a folder".to_owned())
+}

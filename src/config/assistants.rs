@@ -1,0 +1,99 @@
+//! Assistants and their routes.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::{OneOrMany, Period};
+use crate::domain::name::{IntentName, ModelName, RouteName};
+
+/// A virtual model: callers put its name in `model`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assistant {
+    /// The routes. The first whose `when` matches is taken; the last has no `when` and takes
+    /// everything else: what is out of scope, and what could not be embedded.
+    pub routes: Vec<Route>,
+}
+
+/// One way through an assistant. It has either `to` or `cascade`.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// What it is called in headers, records and metrics.
+    pub name: RouteName,
+    /// When it is taken; always, if this is left out.
+    #[serde(default)]
+    pub when: Option<When>,
+    /// The model that answers.
+    #[serde(default)]
+    pub to: Option<ModelName>,
+    /// Models that are asked, in order, when the one before could not answer.
+    #[serde(default)]
+    pub failover: Vec<ModelName>,
+    /// Ask the cheap model first, check its draft, and escalate only if it fails.
+    #[serde(default)]
+    pub cascade: Option<Cascade>,
+}
+
+/// When a route is taken.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct When {
+    /// The prompt's intent: one, or one of several.
+    pub intent: OneOrMany<IntentName>,
+}
+
+/// Ask the cheap model first, check its draft, and escalate only if it fails.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Cascade {
+    /// The models, cheapest first.
+    #[schemars(length(min = 1))]
+    pub tiers: Vec<ModelName>,
+    /// What a draft must pass. Requests that it does not apply to are answered by the first tier.
+    #[schemars(length(min = 1))]
+    pub verify: Vec<Verify>,
+    /// How far the cascade may go.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What happens when the last tier's draft failed as well: `error`, or `best_draft`, which
+    /// answers it and marks it as rejected.
+    #[serde(default)]
+    pub on_limit: OnLimit,
+}
+
+/// A check that drafts must pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Verify {
+    /// The draft must be JSON that satisfies a schema: `request` is the one in the request's own
+    /// `response_format`.
+    JsonSchema(SchemaSource),
+}
+
+/// Where a schema comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SchemaSource {
+    /// The request's own `response_format`.
+    Request,
+}
+
+/// How far a cascade may go.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// No model is asked once this much time has passed; `server.request_timeout`, if it is left out.
+    pub time: Option<Period>,
+}
+
+/// What happens when every draft failed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnLimit {
+    /// The caller gets an error.
+    #[default]
+    Error,
+    /// The caller gets the last draft, marked as rejected.
+    BestDraft,
+}

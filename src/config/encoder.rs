@@ -1,0 +1,51 @@
+//! The sentence encoder inside the process.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::Period;
+
+/// The sentence encoder inside the process.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Encoder {
+    /// Which encoder: `embedded` (all-MiniLM-L6-v2, in the binary), `path:DIR` or
+    /// `hf:ORG/NAME@REVISION`.
+    pub model: String,
+    /// Where it runs: `auto`, `cpu`, `cuda:0` or `metal`.
+    pub device: String,
+    /// What of a conversation is embedded: `last_user` is the person's last turn, `weighted` all of
+    /// the person's turns, each counting half as much as the next, `all` the model's turns as well.
+    pub text: Text,
+    /// The longest that a prompt may wait for the encoder. One that would wait longer takes the
+    /// route of the last rule at once, with the reason `encoder_saturated`.
+    pub wait: Period,
+    /// The windows that a long prompt is split into, at most; what lies past the last is left out
+    /// and the record says `truncated`.
+    #[schemars(range(min = 1, max = 64))]
+    pub windows: usize,
+}
+
+/// What of a conversation is embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Text {
+    /// The person's last turn.
+    LastUser,
+    /// All of the person's turns, each counting half as much as the next.
+    Weighted,
+    /// All turns of person and model.
+    All,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self {
+            model: "embedded".to_owned(),
+            device: "auto".to_owned(),
+            text: Text::LastUser,
+            wait: Period::from_millis(250),
+            windows: crate::encoder::windowing::WINDOWS_MAX,
+        }
+    }
+}

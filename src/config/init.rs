@@ -1,0 +1,167 @@
+//! Writes a configuration to begin with, for the provider keys that the environment holds.
+
+use std::fmt::Write;
+
+use crate::config::Environment;
+
+/// A vendor that speaks OpenAI's chat completions, with a cheap and a strong model of its own.
+struct Vendor {
+    name: &'static str,
+    key: &'static str,
+    base_url: &'static str,
+    cheap: Offer,
+    strong: Offer,
+}
+
+/// A model at its list price of November 2026, in US dollars per million tokens.
+struct Offer {
+    model: &'static str,
+    input: &'static str,
+    output: &'static str,
+}
+
+const fn offer(model: &'static str, input: &'static str, output: &'static str) -> Offer {
+    Offer {
+        model,
+        input,
+        output,
+    }
+}
+
+const VENDORS: [Vendor; 4] = [
+    Vendor {
+        name: "openai",
+        key: "OPENAI_API_KEY",
+        base_url: "https://api.openai.com/v1",
+        cheap: offer("gpt-5-mini", "0.25", "2.00"),
+        strong: offer("gpt-5.1", "1.25", "10.00"),
+    },
+    Vendor {
+        name: "mistral",
+        key: "MISTRAL_API_KEY",
+        base_url: "https://api.mistral.ai/v1",
+        cheap: offer("mistral-small-latest", "0.15", "0.60"),
+        strong: offer("mistral-large-latest", "0.50", "1.50"),
+    },
+    Vendor {
+        name: "deepseek",
+        key: "DEEPSEEK_API_KEY",
+        base_url: "https://api.deepseek.com/v1",
+        cheap: offer("deepseek-v4-flash", "0.30", "1.20"),
+        strong: offer("deepseek-v4-pro", "1.32", "3.96"),
+    },
+    Vendor {
+        name: "groq",
+        key: "GROQ_API_KEY",
+        base_url: "https://api.groq.com/openai/v1",
+        cheap: offer("openai/gpt-oss-20b", "0.075", "0.30"),
+        strong: offer("openai/gpt-oss-120b", "0.15", "0.60"),
+    },
+];
+
+/// A configuration, and the variables whose keys it uses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// The text of the configuration.
+    pub text: String,
+    /// The variables that hold the keys.
+    pub keys: Vec<&'static str>,
+}
+
+/// Drafts a configuration. Without a key its models are simulated.
+pub fn draft(environment: Environment) -> Draft {
+    let found: Vec<&Vendor> = VENDORS
+        .iter()
+        .filter(|vendor| environment.get(vendor.key).is_some())
+        .collect();
+    let mut text = String::from(
+        "# A configuration of semroute. `semroute check FILE` explains every problem in it;\n\
+         # `semroute serve --config FILE` runs it. docs/configuration.md lists every key.\n\n",
+    );
+    let (cheap, strong) = match found.first() {
+        Some(first) => {
+            text.push_str(&servers(&found));
+            (format!("{}-cheap", first.name), format!("{}-strong", first.name))
+        }
+        None => {
+            text.push_str(SIMULATED);
+            ("cheap".to_owned(), "strong".to_owned())
+        }
+    };
+    let stand_in = found
+        .get(1)
+        .map_or_else(|| cheap.clone(), |second| format!("{}-strong", second.name));
+    text.push_str(&routes(&cheap, &strong, &stand_in));
+    Draft {
+        text,
+        keys: found.iter().map(|vendor| vendor.key).collect(),
+    }
+}
+
+const SIMULATED: &str = "\
+# No provider key was found in the environment, so these models are simulated. Replace them with,
+# for example:
+#   providers:
+#     openai: { kind: openai, api_key: env:OPENAI_API_KEY }
+#     local:  { kind: openai, base_url: http://127.0.0.1:11434/v1 }
+providers:
+  demo: { kind: simulated }
+
+models:
+  cheap:  { provider: demo, price: { input: 0.15, output: 0.60 } }
+  strong: { provider: demo, price: { input: 5.00, output: 25.00 }, script: { style: follows_schema } }
+
+";
+
+fn servers(found: &[&Vendor]) -> String {
+    let mut text = String::from("providers:                        # secrets are named, never written here\n");
+    for vendor in found {
+        push(&mut text, format_args!(
+            "  {}: {{ kind: openai, base_url: \"{}\", api_key: env:{} }}\n",
+            vendor.name, vendor.base_url, vendor.key
+        ));
+    }
+    text.push_str("\nmodels:                           # prices: US dollars per million tokens; check your own\n");
+    for vendor in found {
+        for (suffix, offer) in [("cheap", &vendor.cheap), ("strong", &vendor.strong)] {
+            push(&mut text, format_args!(
+                "  {}-{suffix}: {{ provider: {}, name: \"{}\", price: {{ input: {}, output: {} }} }}\n",
+                vendor.name, vendor.name, offer.model, offer.input, offer.output
+            ));
+        }
+    }
+    text.push('\n');
+    text
+}
+
+fn routes(cheap: &str, strong: &str, stand_in: &str) -> String {
+    format!(
+        "\
+assistants:                       # what callers put in `model`
+  assistant:
+    routes:                       # the first whose `when` matches is taken
+      - name: structured          # the cheap model drafts, the request's JSON Schema checks,
+        when: {{ intent: [extraction, classification] }}
+        cascade:                  # and only a draft that fails goes to the strong model
+          tiers: [{cheap}, {strong}]
+          verify:
+            - json_schema: request
+      - name: everyday
+        when: {{ intent: [summarisation, translation, rewriting, smalltalk, factual, creative] }}
+        to: {cheap}
+        failover: [{stand_in}]
+      - name: default             # code, maths, advice, and whatever is out of scope
+        to: {strong}
+        failover: [{stand_in}]
+
+log:
+  to: [stdout]                    # or \"jsonl:./log\"
+  prompts: none                   # retraining from the log needs `full`
+"
+    )
+}
+
+fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _ = text.write_fmt(line);
+}

@@ -1,0 +1,58 @@
+//! What an operator writes, and how it becomes a [`Plan`](crate::engine::Plan).
+//!
+//! One type a section, each key documented where it stands: these comments are the reference that
+//! `docs/configuration.md` and the JSON Schema are made of. Values are valid by construction; what
+//! depends on other sections is checked in [`resolve`]. All problems are told at once, with their
+//! place.
+
+pub mod assemble;
+pub mod assistants;
+pub mod check;
+pub mod encoder;
+pub mod init;
+pub mod intents;
+pub mod load;
+pub mod log;
+pub mod models;
+pub mod problem;
+pub mod providers;
+pub mod reference;
+pub mod resolve;
+pub mod schema;
+pub mod server;
+pub mod value;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::domain::name::{AssistantName, ModelName, ProviderName};
+
+pub use assemble::{Assembled, assemble};
+pub use load::{Environment, Loaded, load};
+pub use problem::{Problem, Problems};
+
+/// The configuration of semroute.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where and how the server listens.
+    #[serde(default)]
+    pub server: server::Server,
+    /// The sentence encoder inside the process.
+    #[serde(default)]
+    pub encoder: encoder::Encoder,
+    /// The intents that prompts are sorted into.
+    #[serde(default)]
+    pub intents: intents::Intents,
+    /// Who serves models, by a name of your choice.
+    pub providers: BTreeMap<ProviderName, providers::Provider>,
+    /// The models that can be asked, by a name of your choice.
+    pub models: BTreeMap<ModelName, models::Model>,
+    /// What callers put in `model`: each is a list of routes.
+    pub assistants: BTreeMap<AssistantName, assistants::Assistant>,
+    /// The log of records, one JSON object a request.
+    #[serde(default)]
+    pub log: log::Log,
+}

@@ -1,0 +1,52 @@
+//! The models that can be asked.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::Period;
+use crate::domain::name::ProviderName;
+use crate::provider::simulated::Script;
+
+/// A model that can be asked.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Who serves it: a name under `providers`.
+    pub provider: ProviderName,
+    /// What the provider calls it. Its name here, if it is left out.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// List price. Without one, costs are `unknown`.
+    #[serde(default)]
+    pub price: Option<Price>,
+    /// How long it may take before another model is asked.
+    #[serde(default)]
+    pub timeout: Timeout,
+    /// How a simulated model behaves.
+    #[serde(default)]
+    pub script: Option<Script>,
+}
+
+/// A list price, in US dollars per million tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of the prompt's tokens.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub input: f64,
+    /// Of the answer's tokens.
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub output: f64,
+}
+
+/// How long a model may take before another one is asked.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Timeout {
+    /// For the first piece of a streamed answer; 30s unless told otherwise.
+    pub first_token: Option<Period>,
+    /// For each further piece; 15s unless told otherwise.
+    pub between_tokens: Option<Period>,
+    /// For an answer in one piece; 90s unless told otherwise.
+    pub whole: Option<Period>,
+}

@@ -1,0 +1,28 @@
+//! Where and how the server listens.
+
+use std::net::SocketAddr;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use crate::config::value::Period;
+
+/// Where and how the server listens.
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Server {
+    /// Address and port.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The longest that a request may take, all its calls to models together.
+    pub request_timeout: Period,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            request_timeout: Period::from_secs(120),
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Kinds of values that several sections use.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// A length of time, written with its unit: `250ms`, `20s`, `5m`, `1h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Period(Duration);
+
+/// A day: no request, and no wait within one, is meant to take longer.
+const PERIOD_MAX: Duration = Duration::from_secs(24 * 3600);
+
+/// What a period looks like.
+const PERIOD_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$";
+
+impl Period {
+    /// So many milliseconds.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(Duration::from_millis(millis))
+    }
+
+    /// So many seconds.
+    pub const fn from_secs(seconds: u64) -> Self {
+        Self(Duration::from_secs(seconds))
+    }
+
+    /// The length of time.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a length of time; write it like 250ms, 20s, 5m or 1h");
+        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(unit_at);
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        let unit_s = match unit {
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        let duration = Duration::try_from_secs_f64(number * unit_s).map_err(|_| wrong())?;
+        if duration.is_zero() || PERIOD_MAX < duration {
+            return Err(format!("{text:?} must be more than 0 and at most 24h"));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl JsonSchema for Period {
+    fn schema_name() -> Cow<'static, str> {
+        "Period".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": PERIOD_PATTERN })
+    }
+}
+
+/// A secret, by where it lies: `env:NAME` or `file:PATH`. The config never holds one itself.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum SecretRef {
+    /// In this variable of the environment.
+    Env(String),
+    /// In this file.
+    File(PathBuf),
+}
+
+impl TryFrom<String> for SecretRef {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split_once(':') {
+            Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
+            Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
+            // The text may be a key that was pasted here, so it is not repeated.
+            _ => Err("a secret is not written here: say env:NAME or file:PATH".to_owned()),
+        }
+    }
+}
+
+impl JsonSchema for SecretRef {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretRef".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": "^(env|file):.+" })
+    }
+}
+
+/// One value, or a list of them.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany<T> {
+    /// One.
+    One(T),
+    /// Several.
+    Many(Vec<T>),
+}
+
+impl<T> OneOrMany<T> {
+    /// All of them.
+    pub fn as_slice(&self) -> &[T] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(text: &str) -> Result<Duration, String> {
+        Period::try_from(text.to_owned()).map(Period::get)
+    }
+
+    #[test]
+    fn a_period_is_read_with_its_unit() {
+        assert_eq!(period("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(period("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(period("24h"), Ok(PERIOD_MAX));
+    }
+
+    #[test]
+    fn a_period_without_a_unit_or_past_a_day_is_refused() {
+        for text in ["20", "s", "", "1d", "-1s", "0s", "25h", "1e9h"] {
+            assert!(period(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_pasted_into_the_config_is_refused_and_not_repeated() {
+        let problem = SecretRef::try_from("sk-123:456".to_owned()).unwrap_err();
+        assert!(!problem.contains("sk-123"), "{problem}");
+    }
+}

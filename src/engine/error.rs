@@ -1,0 +1,148 @@
+//! Why a request brought no answer, in words that its caller can act on. How each becomes a status and
+//! a body is one table in the gateway.
+
+use std::time::Duration;
+
+use crate::cascade::Defeat;
+use crate::domain::event::{ErrorType, Failure, FailureKind, Fault};
+
+/// Why a request brought no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The request is wrong in one place.
+    #[error("{message}")]
+    Invalid {
+        /// The field, if it is one.
+        param: Option<String>,
+        /// What is wrong with it and what to do.
+        message: String,
+    },
+    /// There is no such assistant.
+    #[error("there is no assistant or model called {asked:?}; there is {}", .known.join(", "))]
+    UnknownModel {
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The body is too long.
+    #[error("the request's body is longer than {bytes_max} bytes, which is the most that is accepted")]
+    TooLarge {
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// The encoder has more to do than it can.
+    #[error("the encoder has more to do than it can finish in time; try again later, or send fewer texts at once")]
+    Overloaded,
+    /// The request took too long.
+    #[error("no answer came within {}s, the limit of this route or server", .limit.as_secs_f64())]
+    DeadlineExceeded {
+        /// The limit.
+        limit: Duration,
+    },
+    /// No model could answer, or one refused the request.
+    #[error("{}", upstream_message(.0))]
+    Upstream(Failure),
+    /// Every draft failed its check.
+    #[error("no model's answer satisfied the requested schema; the last one failed at {:?} ({})", .0.path, .0.keyword)]
+    CascadeExhausted(Fault),
+    /// semroute itself is at fault.
+    #[error("an internal error; the log has the details under this request's id")]
+    Internal {
+        /// For the log.
+        detail: String,
+    },
+}
+
+/// What a caller may read about a failed call: the provider's own words stay in the log, since they
+/// may name hosts and accounts.
+fn upstream_message(failure: &Failure) -> String {
+    match (failure.kind, &failure.upstream) {
+        (FailureKind::Rejected, Some(upstream)) => {
+            format!("the model's provider refused the request with status {}", upstream.status)
+        }
+        (FailureKind::Rejected, None) => "the model refused the request".to_owned(),
+        (FailureKind::Unavailable(reason), _) => {
+            format!("no model could answer; the last one failed with {reason}")
+        }
+    }
+}
+
+impl Error {
+    /// The error that a lost cascade is told as.
+    pub fn of_defeat(defeat: Defeat, limit: Duration) -> Self {
+        match defeat {
+            Defeat::DraftsRejected(fault) => Self::CascadeExhausted(fault),
+            Defeat::Upstream(failure) => Self::Upstream(failure),
+            Defeat::DeadlinePassed => Self::DeadlineExceeded { limit },
+        }
+    }
+
+    /// Whose fault it is.
+    pub const fn error_type(&self) -> ErrorType {
+        match self {
+            Self::Invalid { .. } | Self::UnknownModel { .. } | Self::TooLarge { .. } => {
+                ErrorType::Caller
+            }
+            Self::Upstream(failure) => match failure.kind {
+                FailureKind::Rejected => ErrorType::Caller,
+                FailureKind::Unavailable(_) => ErrorType::Provider,
+            },
+            Self::CascadeExhausted(_) | Self::DeadlineExceeded { .. } => ErrorType::Provider,
+            Self::Overloaded | Self::Internal { .. } => ErrorType::Semroute,
+        }
+    }
+
+    /// What the log says, where it says more than the caller may read.
+    pub fn detail(&self) -> String {
+        match self {
+            Self::Upstream(failure) => failure.message.clone(),
+            Self::CascadeExhausted(fault) => fault.message.clone(),
+            Self::Internal { detail } => detail.clone(),
+            other => other.to_string(),
+        }
+    }
+
+    /// The HTTP status. The table of the API's errors lists it with type and code.
+    pub fn status(&self) -> u16 {
+        match self {
+            Self::Invalid { .. } => 400,
+            Self::UnknownModel { .. } => 404,
+            Self::TooLarge { .. } => 413,
+            Self::Overloaded => 503,
+            Self::DeadlineExceeded { .. } => 504,
+            Self::Upstream(failure) => upstream_status(failure),
+            Self::CascadeExhausted(_) => 502,
+            Self::Internal { .. } => 500,
+        }
+    }
+
+    /// A word for programs.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Invalid { .. } => "invalid_request",
+            Self::UnknownModel { .. } => "model_not_found",
+            Self::TooLarge { .. } => "request_too_large",
+            Self::Overloaded => "overloaded",
+            Self::DeadlineExceeded { .. } => "deadline_exceeded",
+            Self::Upstream(failure) => match failure.kind {
+                FailureKind::Rejected => "upstream_rejected",
+                FailureKind::Unavailable(_) => "upstream_unavailable",
+            },
+            Self::CascadeExhausted(_) => "cascade_exhausted",
+            Self::Internal { .. } => "internal_error",
+        }
+    }
+}
+
+/// A refusal keeps the provider's status, and so does 429, since its caller must slow down. Everything
+/// else that went wrong behind the gateway is 502.
+fn upstream_status(failure: &Failure) -> u16 {
+    match (failure.kind, &failure.upstream) {
+        (FailureKind::Rejected, Some(upstream)) if (400..500).contains(&upstream.status) => {
+            upstream.status
+        }
+        (FailureKind::Unavailable(_), Some(upstream)) if upstream.status == 429 => 429,
+        _ => 502,
+    }
+}

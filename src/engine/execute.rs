@@ -1,0 +1,251 @@
+//! Performs the steps of a cascade: the only place where a decision meets the world.
+//!
+//! Which target is asked, whether a draft is good enough and when to give up is decided by the
+//! state machine in [`crate::cascade`]. Here a step is performed and what came of it is reported
+//! back. A draft that a check will look at is held until the check passed, so that no caller ever
+//! sees a piece of a rejected one; one that nothing checks is handed over as it comes.
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+
+use crate::cascade::{Acceptance, Cascade, Change, Checking, Event, Limits, Step};
+use crate::domain::chat::{Answer, Chunk, Delivery, Request, Usage};
+use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, FailureKind, Purpose};
+use crate::domain::model::ModelId;
+use crate::domain::quantity::Moment;
+use crate::domain::record::Outcome;
+use crate::engine::ledger::Ledger;
+use crate::engine::plan::{Plan, Route, Target};
+use crate::engine::{Engine, Error};
+use crate::provider::{Call, ChunkStream};
+use crate::verify::JsonSchema;
+
+/// The longest draft that is held for a check. The largest context windows produce less than this, and a provider
+/// that never stops must not fill the memory.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// One request on its route.
+pub(super) struct Run<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) plan: &'a Plan,
+    pub(super) route: &'a Route,
+    pub(super) request: &'a Request,
+    /// What drafts must satisfy, if there is anything.
+    pub(super) schema: Option<JsonSchema>,
+    /// How long the request may take, from its beginning.
+    pub(super) limit: Duration,
+}
+
+/// What a call brought.
+pub(super) enum Draft {
+    /// An answer in one piece.
+    Whole(Answer),
+    /// All pieces of a streamed answer.
+    Pieces(Vec<Chunk>),
+    /// A stream that has begun.
+    Live(Live),
+}
+
+/// A stream that has begun: the first piece, and those to come.
+pub(super) struct Live {
+    pub(super) first: Chunk,
+    pub(super) rest: ChunkStream,
+}
+
+impl Run<'_> {
+    /// Goes through the route's tiers until there is an answer or none to be had.
+    pub(super) async fn execute(&self, ledger: &mut Ledger) -> Result<Draft, Error> {
+        let deadline = ledger.began() + self.limit;
+        let mut cascade = Cascade::new(
+            &self.route.tiers,
+            self.checking(),
+            Limits {
+                deadline,
+                on_limit: self.route.on_limit,
+            },
+        );
+        let mut draft = None;
+        let mut event = Event::Begun;
+        loop {
+            let transition = cascade.next(event, self.engine.clock.now());
+            if let Some(change) = transition.change {
+                self.note(change, ledger);
+            }
+            event = match transition.step {
+                Step::Call { target, purpose } => {
+                    match self.call(target, purpose, deadline, ledger).await {
+                        Ok(brought) => {
+                            draft = Some(brought);
+                            Event::Drafted
+                        }
+                        Err(failure) => Event::Failed(failure),
+                    }
+                }
+                Step::Verify => self.verify(draft.as_ref(), ledger),
+                Step::Answer(acceptance) => {
+                    ledger.record.outcome = match acceptance {
+                        Acceptance::Unchecked | Acceptance::Passed => Outcome::Answered,
+                        Acceptance::Rejected => Outcome::AnsweredRejected,
+                    };
+                    return draft.ok_or_else(|| Error::Internal {
+                        detail: "the cascade answered without a draft".to_owned(),
+                    });
+                }
+                Step::GiveUp(defeat) => return Err(Error::of_defeat(defeat, self.limit)),
+            };
+        }
+    }
+
+    fn checking(&self) -> Checking {
+        match self.schema {
+            Some(_) => Checking::Drafts,
+            None => Checking::Nothing,
+        }
+    }
+
+    /// Asks one target and waits until its answer is whole or, if nothing checks it, has begun.
+    async fn call(
+        &self,
+        id: ModelId,
+        purpose: Purpose,
+        deadline: Moment,
+        ledger: &mut Ledger,
+    ) -> Result<Draft, Failure> {
+        let Some(target) = self.plan.target(id) else {
+            return Err(failure(
+                FailoverReason::Connect,
+                format!("the plan has no model at position {}", id.0),
+            ));
+        };
+        ledger.record.simulated |= target.provider.is_simulated();
+        ledger.call_began(&target.model, purpose);
+        let left = deadline.since(self.engine.clock.now());
+        let brought = tokio::time::timeout(left, self.ask(target, ledger))
+            .await
+            .unwrap_or_else(|_| {
+                Err(failure(
+                    FailoverReason::TimeoutFirstToken,
+                    "the request's own time was over".to_owned(),
+                ))
+            });
+        match &brought {
+            Ok(Draft::Whole(answer)) => ledger.call_answered(answer.usage),
+            Ok(Draft::Pieces(pieces)) => ledger.call_answered(usage_of(pieces)),
+            Ok(Draft::Live(_)) => {}
+            Err(failure) => ledger.call_failed(failure),
+        }
+        brought
+    }
+
+    async fn ask(&self, target: &Target, ledger: &mut Ledger) -> Result<Draft, Failure> {
+        let call = Call {
+            request: self.request,
+            model: &target.model.upstream_name,
+            timeouts: target.timeouts,
+        };
+        match (self.request.delivery, self.checking()) {
+            (Delivery::Whole, _) => target.provider.call(call).await.map(Draft::Whole),
+            (Delivery::Streamed, Checking::Nothing) => {
+                let stream = target.provider.stream(call).await?;
+                begin(stream, ledger).await.map(Draft::Live)
+            }
+            (Delivery::Streamed, Checking::Drafts) => {
+                let stream = target.provider.stream(call).await?;
+                collect(begin(stream, ledger).await?, ledger).await.map(Draft::Pieces)
+            }
+        }
+    }
+
+    fn verify(&self, draft: Option<&Draft>, ledger: &mut Ledger) -> Event {
+        let (Some(schema), Some(draft)) = (&self.schema, draft) else {
+            return Event::Drafted;
+        };
+        let began = self.engine.clock.now();
+        let verdict = match draft {
+            Draft::Whole(answer) => schema.verify(&answer.text),
+            Draft::Pieces(pieces) => schema.verify(&text_of(pieces)),
+            // A live stream cannot be taken back; the machine never asks for its check.
+            Draft::Live(_) => return Event::Drafted,
+        };
+        ledger.record.timings.verify += self.engine.clock.now().since(began);
+        ledger.record.verdicts.push(verdict.clone());
+        Event::Verified(verdict)
+    }
+
+    fn note(&self, change: Change, ledger: &mut Ledger) {
+        let name = |id: ModelId| self.plan.target(id).map(|target| target.model.name.clone());
+        match change {
+            Change::Escalated { from, to, verdict } => {
+                if let (Some(from), Some(to), Some(fault)) = (name(from), name(to), verdict.fault) {
+                    ledger.record.escalations.push(Escalation {
+                        from,
+                        to,
+                        reason: verdict.check,
+                        fault,
+                    });
+                }
+            }
+            Change::FailedOver { from, to, reason } => {
+                if let (Some(from), Some(to)) = (name(from), name(to)) {
+                    ledger.record.failovers.push(Failover { from, to, reason });
+                }
+            }
+        }
+    }
+}
+
+/// Waits for the first piece, so that a stream that fails before it begins can still be failed over.
+async fn begin(mut stream: ChunkStream, ledger: &mut Ledger) -> Result<Live, Failure> {
+    match stream.next().await {
+        Some(Ok(first)) => {
+            if !first.text.is_empty() {
+                ledger.first_token_came();
+            }
+            Ok(Live { first, rest: stream })
+        }
+        Some(Err(failure)) => Err(failure),
+        None => Err(failure(
+            FailoverReason::StreamCut,
+            "the stream ended before its first piece".to_owned(),
+        )),
+    }
+}
+
+/// Holds a stream until it is whole.
+async fn collect(mut live: Live, ledger: &mut Ledger) -> Result<Vec<Chunk>, Failure> {
+    let mut n_bytes = live.first.text.len();
+    let mut pieces = vec![live.first];
+    while let Some(piece) = live.rest.next().await {
+        let piece = piece?;
+        if !piece.text.is_empty() {
+            ledger.first_token_came();
+        }
+        n_bytes += piece.text.len();
+        if HELD_BYTES_MAX < n_bytes {
+            return Err(failure(
+                FailoverReason::Malformed,
+                format!("the answer is longer than {HELD_BYTES_MAX} bytes"),
+            ));
+        }
+        pieces.push(piece);
+    }
+    Ok(pieces)
+}
+
+fn text_of(pieces: &[Chunk]) -> String {
+    pieces.iter().map(|piece| piece.text.as_str()).collect()
+}
+
+/// The last count counts: providers repeat a running total.
+fn usage_of(pieces: &[Chunk]) -> Option<Usage> {
+    pieces.iter().rev().find_map(|piece| piece.usage)
+}
+
+fn failure(reason: FailoverReason, message: String) -> Failure {
+    Failure {
+        kind: FailureKind::Unavailable(reason),
+        message,
+        upstream: None,
+    }
+}

@@ -1,0 +1,233 @@
+//! Keeps a request's record while it is being written, and hands it over when the request is over,
+//! however it ends.
+//!
+//! The handing over happens when the ledger is dropped, so a caller that hangs up in mid-answer
+//! leaves a record like any other. Nothing on the way can forget it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::domain::chat::Usage;
+use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
+use crate::domain::model::Model;
+use crate::domain::name::AssistantName;
+use crate::domain::quantity::{Moment, PicoUsd};
+use crate::domain::record::{
+    Attempt, AttemptResult, Cost, EncoderUsed, Outcome, RECORD_VERSION, Record, Timings, as_millis,
+};
+use crate::engine::{Engine, Error, Plan};
+
+/// The open record of one request, and the plan that it runs on.
+pub struct Ledger {
+    /// What is known so far.
+    pub record: Record,
+    engine: Arc<Engine>,
+    plan: Arc<Plan>,
+    began: Moment,
+    call: Option<OpenCall>,
+}
+
+/// A call that has not ended.
+struct OpenCall {
+    began: Moment,
+    first_token: Option<Duration>,
+    model: Model,
+}
+
+impl Ledger {
+    /// Opens the record of a request that has just come.
+    pub fn open(engine: &Arc<Engine>, endpoint: &'static str, request_id: String) -> Self {
+        let plan = engine.plan();
+        let identity = engine.encoder().identity();
+        let record = Record {
+            version: RECORD_VERSION,
+            request_id,
+            time: timestamp(engine.clock().wall()),
+            endpoint,
+            assistant: None,
+            config_digest: plan.digest.clone(),
+            centroid_digest: plan.centroid_digest.clone(),
+            encoder: EncoderUsed {
+                name: identity.name.clone(),
+                digest: identity.digest.clone(),
+                kernel: identity.kernel.clone(),
+            },
+            prompt: None,
+            text: None,
+            intent: None,
+            decision: None,
+            attempts: Vec::new(),
+            verdicts: Vec::new(),
+            escalations: Vec::new(),
+            failovers: Vec::new(),
+            timings: Timings::default(),
+            cost_usd: Cost::Known(PicoUsd::ZERO),
+            simulated: false,
+            outcome: Outcome::Pending,
+        };
+        Self {
+            record,
+            began: engine.clock().now(),
+            engine: Arc::clone(engine),
+            plan,
+            call: None,
+        }
+    }
+
+    /// The plan in force when the request came.
+    pub fn plan(&self) -> Arc<Plan> {
+        Arc::clone(&self.plan)
+    }
+
+    /// When the request came.
+    pub const fn began(&self) -> Moment {
+        self.began
+    }
+
+    /// Notes which assistant was asked.
+    pub fn asked(&mut self, assistant: &AssistantName) {
+        self.record.assistant = Some(assistant.clone());
+    }
+
+    /// Notes that a model is being asked. Until it is told otherwise, the call counts as abandoned.
+    pub fn call_began(&mut self, model: &Model, purpose: Purpose) {
+        self.call = Some(OpenCall {
+            began: self.engine.clock().now(),
+            first_token: None,
+            model: model.clone(),
+        });
+        self.record.attempts.push(Attempt {
+            target: model.name.clone(),
+            purpose,
+            result: AttemptResult::Abandoned,
+            status: None,
+            usage: None,
+            cost_usd: Cost::Unknown,
+            ttft_ms: None,
+            tpot_ms: None,
+            total_ms: 0.0,
+        });
+    }
+
+    /// Notes that the first token came.
+    pub fn first_token_came(&mut self) {
+        let now = self.engine.clock().now();
+        if let Some(call) = &mut self.call {
+            call.first_token.get_or_insert(now.since(call.began));
+        }
+    }
+
+    /// Notes that the model answered.
+    pub fn call_answered(&mut self, usage: Option<Usage>) {
+        self.end_call(AttemptResult::Answered, usage, None);
+    }
+
+    /// Notes that the model did not answer.
+    pub fn call_failed(&mut self, failure: &Failure) {
+        let result = match failure.kind {
+            FailureKind::Unavailable(reason) => AttemptResult::Failed(reason),
+            FailureKind::Rejected => AttemptResult::Rejected,
+        };
+        tracing::warn!(request_id = %self.record.request_id, detail = %failure.message, "a call failed");
+        let status = failure.upstream.as_ref().map(|upstream| upstream.status);
+        self.end_call(result, None, status);
+    }
+
+    /// Notes that the caller got an error.
+    pub fn failed(&mut self, error: &Error) {
+        let error_type = error.error_type();
+        if error_type != crate::domain::event::ErrorType::Caller {
+            tracing::warn!(
+                request_id = %self.record.request_id,
+                code = error.code(),
+                detail = %error.detail(),
+                "a request failed"
+            );
+        }
+        self.record.outcome = Outcome::Failed {
+            status: error.status(),
+            error_type,
+            code: error.code(),
+        };
+    }
+
+    /// The record as it stands, with the time up to now: what headers and trailing comments say.
+    pub fn snapshot(&mut self) -> Record {
+        self.record.timings.total = self.engine.clock().now().since(self.began);
+        self.record.cost_usd = self
+            .record
+            .attempts
+            .iter()
+            .fold(Cost::Known(PicoUsd::ZERO), |sum, attempt| {
+                sum.plus(attempt.cost_usd)
+            });
+        self.record.clone()
+    }
+
+    fn end_call(&mut self, result: AttemptResult, usage: Option<Usage>, status: Option<u16>) {
+        let (Some(call), Some(attempt)) = (self.call.take(), self.record.attempts.last_mut())
+        else {
+            return;
+        };
+        let total = self.engine.clock().now().since(call.began);
+        self.record.timings.upstream += total;
+        attempt.result = result;
+        attempt.status = status;
+        attempt.usage = usage;
+        attempt.total_ms = as_millis(total);
+        attempt.ttft_ms = call.first_token.map(as_millis);
+        attempt.tpot_ms = call
+            .first_token
+            .zip(usage)
+            .and_then(|(first_token, usage)| time_per_token(total, first_token, usage));
+        attempt.cost_usd = cost(&call.model, result, usage);
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        if self.call.is_some() {
+            self.end_call(AttemptResult::Abandoned, None, None);
+        }
+        if self.record.outcome == Outcome::Pending {
+            self.record.outcome = Outcome::Abandoned;
+        }
+        let record = self.snapshot();
+        self.engine.metrics.observe(&record, self.engine.clock().now());
+        self.engine.log.write(&record);
+    }
+}
+
+/// Mean time between output tokens after the first, in milliseconds.
+fn time_per_token(total: Duration, first_token: Duration, usage: Usage) -> Option<f64> {
+    let n_later = u32::try_from(usage.output_tokens).ok()?.checked_sub(1)?;
+    let later = total.saturating_sub(first_token);
+    later.checked_div(n_later).map(as_millis)
+}
+
+/// What a call cost. One that was refused at the door cost nothing; one that broke in the middle may have
+/// cost something that nobody told us.
+fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
+    match (result, usage, model.price) {
+        (
+            AttemptResult::Rejected
+            | AttemptResult::Failed(
+                FailoverReason::Connect
+                | FailoverReason::Status429
+                | FailoverReason::Status4xx
+                | FailoverReason::Status5xx,
+            ),
+            ..,
+        ) => Cost::Known(PicoUsd::ZERO),
+        (_, Some(usage), Some(price)) => Cost::Known(price.of(usage)),
+        _ => Cost::Unknown,
+    }
+}
+
+/// RFC 3339 in UTC, to the millisecond.
+fn timestamp(wall: Duration) -> String {
+    let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(millis)
+        .map(|timestamp| format!("{timestamp:.3}"))
+        .unwrap_or_default()
+}

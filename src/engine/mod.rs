@@ -1,0 +1,81 @@
+//! Runs requests: the one place where decisions meet the world.
+//!
+//! Read [`serve`] first: it is the table of contents. [`execute`] performs the steps that the
+//! cascade asks for, [`ledger`] keeps the record of a request until it is over, [`plan`] is what all of it runs on.
+
+pub mod error;
+pub mod execute;
+pub mod ledger;
+pub mod passages;
+pub mod plan;
+pub mod serve;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use crate::clock::Clock;
+use crate::encoder::EncoderQueue;
+use crate::store::RecordLog;
+use crate::telemetry::Metrics;
+
+pub use error::Error;
+pub use plan::Plan;
+pub use serve::{Decided, Reply};
+
+/// Everything that a request needs, for as long as the process lives. The plan can be swapped whole; a
+/// request holds the one it began with.
+pub struct Engine {
+    plan: ArcSwap<Plan>,
+    encoder: EncoderQueue,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    log: RecordLog,
+}
+
+/// The parts of an engine.
+pub struct Parts {
+    /// What it runs.
+    pub plan: Plan,
+    /// What embeds prompts.
+    pub encoder: EncoderQueue,
+    /// What tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// What counts.
+    pub metrics: Arc<Metrics>,
+    /// Where records go.
+    pub log: RecordLog,
+}
+
+impl Engine {
+    /// Puts an engine together.
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new(Self {
+            plan: ArcSwap::from_pointee(parts.plan),
+            encoder: parts.encoder,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            log: parts.log,
+        })
+    }
+
+    /// The plan in force.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.plan.load_full()
+    }
+
+    /// The encoder's queue.
+    pub fn encoder(&self) -> &EncoderQueue {
+        &self.encoder
+    }
+
+    /// The time.
+    pub fn clock(&self) -> &dyn Clock {
+        self.clock.as_ref()
+    }
+
+    /// Everything counted so far, in the text format that Prometheus scrapes.
+    pub fn metrics_text(&self) -> String {
+        self.metrics.text(self.clock.now())
+    }
+}

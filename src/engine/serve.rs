@@ -1,0 +1,323 @@
+//! A prompt's path through the product, top to bottom.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use sha2::{Digest, Sha256};
+
+use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
+use crate::domain::name::AssistantName;
+use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
+use crate::encoder::{Embedding, Refusal};
+use crate::engine::execute::{Draft, Run};
+use crate::engine::ledger::Ledger;
+use crate::engine::passages;
+use crate::engine::plan::{Assistant, Plan, PromptPolicy, Route, Verify};
+use crate::engine::{Engine, Error};
+use crate::provider::ChunkStream;
+use crate::routing::{self, IntentSignal, Signals};
+use crate::verify::JsonSchema;
+
+/// What a request came to, and the record as it stood when its answer began.
+pub struct Served {
+    /// For the headers.
+    pub record: Record,
+    /// The answer, or why there is none.
+    pub reply: Result<Reply, Error>,
+}
+
+/// An answer on its way to the caller.
+pub enum Reply {
+    /// In one piece.
+    Whole(Answer),
+    /// Piece by piece.
+    Streamed(BoxStream<'static, Piece>),
+}
+
+/// What a streamed answer consists of.
+#[derive(Debug)]
+pub enum Piece {
+    /// The next piece of the answer.
+    Chunk(Chunk),
+    /// The answer broke off; nothing follows.
+    Failed(Error),
+    /// The answer is whole; this is what is known now.
+    End(Box<Record>),
+}
+
+/// The decision on a prompt that nobody was asked to answer.
+pub struct Decided {
+    /// What was decided and why.
+    pub record: Record,
+    /// Whether there is a decision.
+    pub outcome: Result<(), Error>,
+}
+
+impl Engine {
+    /// Answers a request. The record is written when the answer has been handed over or dropped.
+    pub async fn answer(self: &Arc<Self>, request: &Request, mut ledger: Ledger) -> Served {
+        let plan = ledger.plan();
+        match self.run(&plan, request, &mut ledger).await {
+            Ok(draft) => Served {
+                record: ledger.snapshot(),
+                reply: Ok(hand_over(draft, ledger)),
+            },
+            Err(error) => Served::failed(error, ledger),
+        }
+    }
+
+    /// Decides where a prompt would go, and asks nobody.
+    pub async fn decide(
+        self: &Arc<Self>,
+        asked: &str,
+        messages: &[Message],
+        mut ledger: Ledger,
+    ) -> Decided {
+        let plan = ledger.plan();
+        let decided = async {
+            let assistant = find(&plan, asked, &mut ledger)?;
+            let signals = self.signals(&plan, messages, &mut ledger).await;
+            self.route(&plan, assistant, &signals, &mut ledger)?;
+            Ok(())
+        };
+        let outcome = decided.await;
+        match &outcome {
+            Ok(()) => ledger.record.outcome = Outcome::Decided,
+            Err(error) => ledger.failed(error),
+        }
+        Decided {
+            record: ledger.snapshot(),
+            outcome,
+        }
+    }
+
+    async fn run(
+        &self,
+        plan: &Plan,
+        request: &Request,
+        ledger: &mut Ledger,
+    ) -> Result<Draft, Error> {
+        let assistant = find(plan, &request.model, ledger)?;
+        let signals = self.signals(plan, &request.messages, ledger).await;
+        let route = self.route(plan, assistant, &signals, ledger)?;
+        let limit = route.time_max.unwrap_or(plan.request_timeout);
+        let run = Run {
+            engine: self,
+            plan,
+            route,
+            request,
+            schema: schema_to_check(route, request)?,
+            limit: limit.min(plan.request_timeout),
+        };
+        run.execute(ledger).await
+    }
+
+    /// Finds out what the prompt is about.
+    async fn signals(&self, plan: &Plan, messages: &[Message], ledger: &mut Ledger) -> Signals {
+        let passages = passages::select(messages, plan.selection);
+        ledger.record.prompt = kept_prompt(&passages, plan.prompts);
+        let intent = if passages.is_empty() {
+            IntentSignal::NoText
+        } else {
+            match self.encoder.embed(passages).await {
+                Ok(embedding) => self.classify(plan, &embedding, ledger),
+                Err(refusal) => refused(&refusal, ledger),
+            }
+        };
+        Signals { intent }
+    }
+
+    /// Finds the nearest intent.
+    fn classify(&self, plan: &Plan, embedding: &Embedding, ledger: &mut Ledger) -> IntentSignal {
+        let began = self.clock.now();
+        let intent = plan.centroids.classify(&embedding.vector, plan.threshold);
+        let timings = &mut ledger.record.timings;
+        timings.classify = self.clock.now().since(began);
+        timings.queue = embedding.queued;
+        timings.encode = embedding.encoded;
+        ledger.record.text = Some(TextUsed {
+            tokens: embedding.tokens,
+            windows: embedding.windows,
+            truncated: embedding.truncated,
+            batch_size: embedding.batch_size,
+        });
+        let signal = if intent.out_of_scope {
+            IntentSignal::OutOfScope
+        } else {
+            IntentSignal::Known(intent.name.clone())
+        };
+        ledger.record.intent = Some(intent);
+        signal
+    }
+
+    /// Chooses the route.
+    fn route<'p>(
+        &self,
+        plan: &Plan,
+        assistant: &'p Assistant,
+        signals: &Signals,
+        ledger: &mut Ledger,
+    ) -> Result<&'p Route, Error> {
+        let began = self.clock.now();
+        let rules = assistant.routes.iter().map(|route| &route.rule);
+        let decision = routing::decide(rules, signals);
+        let chosen = decision.and_then(|decision| {
+            let route = assistant.routes.get(decision.route_idx)?;
+            let target = plan.target(route.tiers.first()?.target)?;
+            ledger.record.decision = Some(DecidedRoute {
+                route: route.name.clone(),
+                reason: decision.reason,
+                propensity: decision.propensity,
+                target: target.model.name.clone(),
+            });
+            Some(route)
+        });
+        ledger.record.timings.decide = self.clock.now().since(began);
+        chosen.ok_or_else(|| Error::Internal {
+            detail: "no route of the assistant matches everything".to_owned(),
+        })
+    }
+}
+
+impl Served {
+    /// A request that brought no answer.
+    pub fn failed(error: Error, mut ledger: Ledger) -> Self {
+        ledger.failed(&error);
+        Self {
+            record: ledger.snapshot(),
+            reply: Err(error),
+        }
+    }
+}
+
+impl Decided {
+    /// A prompt on which there is no decision.
+    pub fn failed(error: Error, mut ledger: Ledger) -> Self {
+        ledger.failed(&error);
+        Self {
+            record: ledger.snapshot(),
+            outcome: Err(error),
+        }
+    }
+}
+
+/// The assistant that was asked for.
+fn find<'p>(plan: &'p Plan, asked: &str, ledger: &mut Ledger) -> Result<&'p Assistant, Error> {
+    let (name, assistant) =
+        plan.assistants
+            .get_key_value(asked)
+            .ok_or_else(|| Error::UnknownModel {
+                asked: asked.to_owned(),
+                known: plan.assistants.keys().map(AssistantName::to_string).collect(),
+            })?;
+    ledger.asked(name);
+    Ok(assistant)
+}
+
+/// Why the encoder did not embed the prompt, as routing sees it.
+fn refused(refusal: &Refusal, ledger: &Ledger) -> IntentSignal {
+    match refusal {
+        Refusal::Empty => IntentSignal::NoText,
+        Refusal::Saturated => IntentSignal::EncoderSaturated,
+        Refusal::Failed(_) | Refusal::Closed => {
+            tracing::error!(request_id = %ledger.record.request_id, %refusal, "no embedding");
+            IntentSignal::EncoderFailed
+        }
+    }
+}
+
+/// What drafts must satisfy on this route, compiled before anyone is asked.
+fn schema_to_check(route: &Route, request: &Request) -> Result<Option<JsonSchema>, Error> {
+    match (route.verify, &request.schema) {
+        (Verify::RequestSchema, Some(schema)) => JsonSchema::compile(schema)
+            .map(Some)
+            .map_err(|problem| Error::Invalid {
+                param: Some("response_format".to_owned()),
+                message: problem.to_string(),
+            }),
+        _ => Ok(None),
+    }
+}
+
+/// What the record keeps of a prompt.
+fn kept_prompt(passages: &[crate::encoder::Passage], policy: PromptPolicy) -> Option<String> {
+    let text = || {
+        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+        texts.join("\n")
+    };
+    match policy {
+        PromptPolicy::None => None,
+        PromptPolicy::Hashed => Some(crate::domain::hex(&Sha256::digest(text()))),
+        PromptPolicy::Full => Some(text()),
+    }
+}
+
+/// Hands a draft to the caller. The ledger goes with it and closes when the last piece is gone.
+fn hand_over(draft: Draft, ledger: Ledger) -> Reply {
+    match draft {
+        Draft::Whole(answer) => Reply::Whole(answer),
+        Draft::Pieces(pieces) => {
+            let pieces = stream::iter(pieces.into_iter().map(Ok)).boxed();
+            Reply::Streamed(pass_on(None, pieces, ledger))
+        }
+        Draft::Live(live) => Reply::Streamed(pass_on(Some(live.first), live.rest, ledger)),
+    }
+}
+
+/// A stream being passed on.
+struct Passing {
+    first: Option<Chunk>,
+    rest: ChunkStream,
+    usage: Option<Usage>,
+    ledger: Ledger,
+}
+
+/// Passes pieces on and keeps the ledger until they end. Until then the outcome is open: a caller that
+/// leaves in the middle got no answer.
+fn pass_on(
+    first: Option<Chunk>,
+    rest: ChunkStream,
+    mut ledger: Ledger,
+) -> BoxStream<'static, Piece> {
+    let answered = std::mem::replace(&mut ledger.record.outcome, Outcome::Pending);
+    let passing = Passing {
+        first,
+        rest,
+        usage: None,
+        ledger,
+    };
+    stream::unfold(Some(passing), move |state| {
+        let answered = answered.clone();
+        async move { next_piece(state?, answered).await }
+    })
+    .boxed()
+}
+
+async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, Option<Passing>)> {
+    let next = match passing.first.take() {
+        Some(first) => Some(Ok(first)),
+        None => passing.rest.next().await,
+    };
+    match next {
+        Some(Ok(chunk)) => {
+            if !chunk.text.is_empty() {
+                passing.ledger.first_token_came();
+            }
+            passing.usage = chunk.usage.or(passing.usage);
+            Some((Piece::Chunk(chunk), Some(passing)))
+        }
+        Some(Err(failure)) => {
+            passing.ledger.call_failed(&failure);
+            let error = Error::Upstream(failure);
+            passing.ledger.failed(&error);
+            Some((Piece::Failed(error), None))
+        }
+        None => {
+            passing.ledger.call_answered(passing.usage);
+            passing.ledger.record.outcome = answered;
+            let record = passing.ledger.snapshot();
+            Some((Piece::End(Box::new(record)), None))
+        }
+    }
+}

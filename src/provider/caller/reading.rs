@@ -1,0 +1,188 @@
+//! Reading a provider's reply, bounded in size and time.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream, Stream};
+use reqwest::Response;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::domain::chat::Chunk;
+use crate::domain::event::{FailoverReason, Failure};
+use crate::provider::caller::{causes, unavailable};
+use crate::wire::sse::{DecodeError, Decoder};
+use crate::wire::{Dialect, StreamEvent};
+
+/// Why a body could not be read.
+pub(super) enum Fault {
+    /// The connection broke.
+    Broken(reqwest::Error),
+    /// It goes past its bound.
+    TooLong,
+}
+
+/// Reads a whole body of at most so many bytes.
+pub(super) async fn read_whole(mut reply: Response, bytes_max: usize) -> Result<Vec<u8>, Fault> {
+    let mut body = Vec::new();
+    while let Some(piece) = reply.chunk().await.map_err(Fault::Broken)? {
+        if bytes_max < body.len() + piece.len() {
+            return Err(Fault::TooLong);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body)
+}
+
+/// Reads the beginning of a body, as much as comes and fits.
+pub(super) async fn read_start(mut reply: Response, bytes_max: usize) -> Vec<u8> {
+    let mut body = Vec::new();
+    while let Ok(Some(piece)) = reply.chunk().await {
+        let room = bytes_max - body.len();
+        body.extend_from_slice(&piece[..piece.len().min(room)]);
+        if body.len() == bytes_max {
+            break;
+        }
+    }
+    body
+}
+
+/// How fast the pieces of an answer must come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// When the first must be there.
+    pub(super) first_until: Instant,
+    /// How long each further one may take.
+    pub(super) between: Duration,
+}
+
+/// The pieces of a streamed answer. Time counts only while the next piece is waited for, so a slow
+/// reader is not taken for a slow provider.
+pub(super) fn chunks(
+    dialect: Dialect,
+    reply: Response,
+    pace: Pace,
+) -> impl Stream<Item = Result<Chunk, Failure>> + Send + 'static {
+    let reading = Reading {
+        dialect,
+        bytes: reply.bytes_stream().boxed(),
+        decoder: Decoder::default(),
+        progress: Progress::Silent,
+        fault: None,
+    };
+    stream::try_unfold(reading, move |mut reading| async move {
+        let chunk = reading.next_chunk_in_time(pace).await?;
+        Ok(chunk.map(|chunk| (chunk, reading)))
+    })
+}
+
+/// A streamed answer that is being read.
+struct Reading {
+    dialect: Dialect,
+    bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    decoder: Decoder,
+    progress: Progress,
+    fault: Option<DecodeError>,
+}
+
+/// How far an answer has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Nothing has come.
+    Silent,
+    /// A piece has come.
+    Speaking,
+    /// A piece has said why the answer ends, so the stream may end without a word.
+    Finished,
+}
+
+impl Reading {
+    async fn next_chunk_in_time(&mut self, pace: Pace) -> Result<Option<Chunk>, Failure> {
+        match self.progress {
+            Progress::Silent => timeout_at(pace.first_until, self.next_chunk())
+                .await
+                .unwrap_or_else(|_| Err(too_slow(FailoverReason::TimeoutFirstToken))),
+            Progress::Speaking => timeout(pace.between, self.next_chunk())
+                .await
+                .unwrap_or_else(|_| Err(too_slow(FailoverReason::TimeoutBetweenTokens))),
+            // The answer is whole; only the count of its tokens may be missing.
+            Progress::Finished => timeout(pace.between, self.next_chunk())
+                .await
+                .unwrap_or(Ok(None)),
+        }
+    }
+
+    /// The next piece; nothing after the last. It may be dropped while it waits: what was read by
+    /// then is kept.
+    async fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
+        loop {
+            if let Some(data) = self.decoder.next_event() {
+                return self.read(&data);
+            }
+            if let Some(error) = self.fault {
+                return Err(malformed(&error));
+            }
+            match self.bytes.next().await {
+                // What was whole before the fault comes first.
+                Some(Ok(bytes)) => self.fault = self.decoder.push(&bytes).err(),
+                Some(Err(error)) => return self.broken(&error),
+                None => return self.ended(),
+            }
+        }
+    }
+
+    fn read(&mut self, data: &str) -> Result<Option<Chunk>, Failure> {
+        let event = self
+            .dialect
+            .read_event(data)
+            .map_err(|problem| malformed(&problem))?;
+        match event {
+            StreamEvent::Chunk(chunk) => {
+                self.note(&chunk);
+                Ok(Some(chunk))
+            }
+            StreamEvent::Done => Ok(None),
+            StreamEvent::Failed(message) => Err(unavailable(
+                FailoverReason::StreamCut,
+                format!("the provider gave up in its stream: {message}"),
+            )),
+        }
+    }
+
+    fn note(&mut self, chunk: &Chunk) {
+        self.progress = match (self.progress, &chunk.finish) {
+            (Progress::Finished, _) | (_, Some(_)) => Progress::Finished,
+            (Progress::Silent | Progress::Speaking, None) => Progress::Speaking,
+        };
+    }
+
+    /// What it means that the stream is over without having said so.
+    fn ended(&self) -> Result<Option<Chunk>, Failure> {
+        match self.progress {
+            Progress::Finished => Ok(None),
+            Progress::Silent | Progress::Speaking => Err(unavailable(
+                FailoverReason::StreamCut,
+                "the provider's stream ended before its answer did".to_owned(),
+            )),
+        }
+    }
+
+    fn broken(&self, error: &reqwest::Error) -> Result<Option<Chunk>, Failure> {
+        let reason = match self.progress {
+            Progress::Silent => FailoverReason::Reset,
+            Progress::Speaking => FailoverReason::StreamCut,
+            Progress::Finished => return Ok(None),
+        };
+        let message = format!("the provider's stream broke: {}", causes(error));
+        Err(unavailable(reason, message))
+    }
+}
+
+fn malformed(problem: &dyn std::fmt::Display) -> Failure {
+    let message = format!("the provider's stream cannot be read: {problem}");
+    unavailable(FailoverReason::Malformed, message)
+}
+
+fn too_slow(reason: FailoverReason) -> Failure {
+    unavailable(reason, "the provider's stream stalled".to_owned())
+}

@@ -1,0 +1,5 @@
+//! Where things are kept. For now: the log of records.
+
+mod record_log;
+
+pub use record_log::{Output, RecordLog};

@@ -1,0 +1,7 @@
+//! What the process tells about itself: metrics, and log lines for people.
+
+mod logs;
+mod metrics;
+
+pub use logs::{Verbosity, log_to_stderr};
+pub use metrics::Metrics;

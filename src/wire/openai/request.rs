@@ -1,0 +1,309 @@
+//! Requests for chat completions. Only what routing needs is read; the rest of the body, fields
+//! that nobody here has heard of included, stays text and travels as such.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role};
+use crate::wire::Malformed;
+use crate::wire::json::{self, Fields, describe, span_in, string};
+
+/// The schema that `response_format: {type: json_object}` stands for.
+const ANY_OBJECT: &str = r#"{"type":"object"}"#;
+
+/// The schema of a JSON answer that the caller gave none for.
+const ANY_JSON: &str = "{}";
+
+pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|error| Malformed {
+        param: None,
+        message: format!(
+            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
+            error.valid_up_to()
+        ),
+    })?;
+    let fields = Fields::of_text(text, "the body")?;
+    let (model, model_span) = read_model(text, &fields)?;
+    Ok(Request {
+        model,
+        messages: read_messages(&fields)?,
+        delivery: read_delivery(&fields)?,
+        schema: read_schema(&fields)?,
+        original: OriginalRequest {
+            format: Format::OpenAi,
+            text: text.into(),
+            model_span,
+        },
+    })
+}
+
+pub(crate) fn write_request(request: &Request, model: &str, delivery: Delivery) -> String {
+    match request.original.format {
+        Format::OpenAi => edit_original(request, model, delivery),
+    }
+}
+
+/// The caller's own text with another model, and with another delivery if one is wanted.
+fn edit_original(request: &Request, model: &str, delivery: Delivery) -> String {
+    let text = &request.original.text;
+    let mut edits = vec![Edit {
+        span: request.original.model_span.clone(),
+        text: serde_json::Value::from(model).to_string().into(),
+    }];
+    if request.delivery != delivery {
+        edits.extend(redirect_delivery(text, delivery));
+    }
+    edits.sort_by_key(|edit| edit.span.start);
+    let mut written = String::with_capacity(text.len() + model.len());
+    let mut copied = 0;
+    for edit in &edits {
+        written.push_str(&text[copied..edit.span.start]);
+        written.push_str(&edit.text);
+        copied = edit.span.end;
+    }
+    written.push_str(&text[copied..]);
+    written
+}
+
+/// A place in a text and what shall stand there.
+struct Edit {
+    span: Range<usize>,
+    text: Cow<'static, str>,
+}
+
+/// What must change in a body, known to be well-formed, for the answer to come in another way.
+fn redirect_delivery(text: &str, delivery: Delivery) -> Vec<Edit> {
+    let Ok(fields) = Fields::of_text(text, "the body") else {
+        return Vec::new();
+    };
+    let value = match delivery {
+        Delivery::Whole => "false",
+        Delivery::Streamed => "true",
+    };
+    let replace = |value: &RawValue, text_new: &'static str| Edit {
+        span: span_in(text, value),
+        text: text_new.into(),
+    };
+    let mut edits: Vec<Edit> = fields
+        .all("stream")
+        .map(|old| replace(old, value))
+        .collect();
+    if edits.is_empty() {
+        let inside = text.find('{').map_or(0, |brace| brace + 1);
+        edits.push(Edit {
+            span: inside..inside,
+            text: format!("\"stream\":{value},").into(),
+        });
+    }
+    // Servers refuse options of a stream where there is no stream, but take null for none.
+    if delivery == Delivery::Whole {
+        edits.extend(fields.all("stream_options").map(|old| replace(old, "null")));
+    }
+    edits
+}
+
+fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
+    let value = fields.get("model")?.ok_or_else(|| {
+        malformed(
+            "model",
+            "`model` is missing; name the assistant that is to answer",
+        )
+    })?;
+    let name = string(value).ok_or_else(|| {
+        let found = describe(value);
+        malformed("model", &format!("`model` is {found}; give a string"))
+    })?;
+    if name.trim().is_empty() {
+        return Err(malformed(
+            "model",
+            "`model` is blank; name the assistant that is to answer",
+        ));
+    }
+    Ok((name.into_owned(), span_in(text, value)))
+}
+
+fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
+    match fields.get("stream")? {
+        None => Ok(Delivery::Whole),
+        Some(value) => match value.get() {
+            "true" => Ok(Delivery::Streamed),
+            "false" => Ok(Delivery::Whole),
+            _ => {
+                let found = describe(value);
+                let message = format!("`stream` is {found}; give true or false");
+                Err(malformed("stream", &message))
+            }
+        },
+    }
+}
+
+fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
+    let Some(value) = fields.get("response_format")? else {
+        return Ok(None);
+    };
+    let format = Fields::of_object(value, "`response_format`")
+        .map_err(|problem| problem.at("response_format"))?;
+    let kind = format
+        .get("type")
+        .map_err(|problem| problem.within("response_format"))?
+        .and_then(string);
+    match kind.as_deref() {
+        Some("json_object") => Ok(Some(ANY_OBJECT.into())),
+        Some("json_schema") => read_json_schema(&format).map(Some),
+        // Formats that others define pass through; nothing here can check them.
+        _ => Ok(None),
+    }
+}
+
+fn read_json_schema(format: &Fields<'_>) -> Result<Arc<str>, Malformed> {
+    const PLACE: &str = "response_format.json_schema";
+    let value = format
+        .get("json_schema")
+        .map_err(|problem| problem.within("response_format"))?
+        .ok_or_else(|| {
+            malformed(
+                PLACE,
+                "`response_format.json_schema` is missing; give an object with `name` and `schema`",
+            )
+        })?;
+    let named = Fields::of_object(value, "`response_format.json_schema`")
+        .map_err(|problem| problem.at(PLACE))?;
+    let schema = named
+        .get("schema")
+        .map_err(|problem| problem.within(PLACE))?;
+    match schema {
+        None => Ok(ANY_JSON.into()),
+        Some(schema) if schema.get().starts_with(['{', 't', 'f']) => Ok(schema.get().into()),
+        Some(schema) => Err(malformed(
+            "response_format.json_schema.schema",
+            &format!(
+                "`response_format.json_schema.schema` is {}; give a JSON Schema, an object",
+                describe(schema)
+            ),
+        )),
+    }
+}
+
+fn read_messages(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
+    let value = fields.get("messages")?.ok_or_else(|| {
+        malformed(
+            "messages",
+            "`messages` is missing; give an array with one message or more",
+        )
+    })?;
+    let messages = json::array(value).ok_or_else(|| {
+        let found = describe(value);
+        malformed("messages", &format!("`messages` is {found}; give an array"))
+    })?;
+    if messages.is_empty() {
+        return Err(malformed(
+            "messages",
+            "`messages` is empty; give one message or more",
+        ));
+    }
+    messages
+        .iter()
+        .enumerate()
+        .map(|(position, message)| read_message(message, &format!("messages[{position}]")))
+        .collect()
+}
+
+fn read_message(value: &RawValue, place: &str) -> Result<Message, Malformed> {
+    let fields =
+        Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))?;
+    let role = fields
+        .get("role")
+        .map_err(|problem| problem.within(place))
+        .and_then(|role| read_role(role, place))?;
+    let content = fields
+        .get("content")
+        .map_err(|problem| problem.within(place))?;
+    let text = match content {
+        Some(content) => read_content(content, &format!("{place}.content"))?,
+        // An assistant that only calls tools says nothing, and a tool may return nothing.
+        None if matches!(role, Role::Assistant | Role::Tool) => String::new(),
+        None => {
+            return Err(malformed(
+                &format!("{place}.content"),
+                &format!("`{place}.content` is missing; give a string or an array of parts"),
+            ));
+        }
+    };
+    Ok(Message { role, text })
+}
+
+fn read_role(value: Option<&RawValue>, place: &str) -> Result<Role, Malformed> {
+    const ROLES: &str = "system, developer, user, assistant, tool or function";
+    let name = value.and_then(string);
+    match name.as_deref() {
+        Some("system" | "developer") => Ok(Role::System),
+        Some("user") => Ok(Role::User),
+        Some("assistant") => Ok(Role::Assistant),
+        Some("tool" | "function") => Ok(Role::Tool),
+        _ => {
+            let found = value.map_or_else(|| "missing".to_owned(), describe);
+            Err(malformed(
+                &format!("{place}.role"),
+                &format!("`{place}.role` is {found}; give {ROLES}"),
+            ))
+        }
+    }
+}
+
+/// The text of a message's content. Parts that are no text, images and sound, are passed over.
+pub(super) fn read_content(value: &RawValue, place: &str) -> Result<String, Malformed> {
+    if let Some(text) = string(value) {
+        return Ok(text.into_owned());
+    }
+    let parts = json::array(value).ok_or_else(|| {
+        let remedy = "give a string of whole characters or an array of parts";
+        let found = describe(value);
+        malformed(place, &format!("`{place}` is {found}; {remedy}"))
+    })?;
+    let mut text = String::new();
+    for (position, part) in parts.iter().enumerate() {
+        if let Some(piece) = read_part(part, &format!("{place}[{position}]"))? {
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&piece);
+        }
+    }
+    Ok(text)
+}
+
+/// The text of a part of a content; nothing, if it is no text.
+fn read_part<'a>(value: &'a RawValue, place: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
+    let fields =
+        Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))?;
+    let kind = fields
+        .get("type")
+        .map_err(|problem| problem.within(place))?;
+    if kind.and_then(string).as_deref() != Some("text") {
+        return Ok(None);
+    }
+    let text = fields
+        .get("text")
+        .map_err(|problem| problem.within(place))?;
+    let piece = text.and_then(string).ok_or_else(|| {
+        let found = text.map_or_else(|| "missing".to_owned(), describe);
+        malformed(
+            &format!("{place}.text"),
+            &format!("`{place}.text` is {found}; give a string"),
+        )
+    })?;
+    Ok(Some(piece))
+}
+
+fn malformed(param: &str, message: &str) -> Malformed {
+    Malformed {
+        param: Some(param.to_owned()),
+        message: message.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
