@@ -248,9 +248,10 @@ mod tests {
                 std::iter::once(n_first).chain(vec![1; rows.len() - n_first]).collect();
             let vectors = Vectors::from_flat(3, rows.concat()).unwrap();
             let ranking = Prototypes::new(vectors, n_of_intent).unwrap().rank(&query);
+            let cosine = |row: &[f32; 3]| dot(row, &query).clamp(-1.0, 1.0);
             let intent_of = |row: usize| row.saturating_sub(n_first - 1);
             let mut tried: Vec<(usize, f32)> =
-                rows.iter().enumerate().map(|(row, values)| (intent_of(row), dot(values, &query).clamp(-1.0, 1.0))).collect();
+                rows.iter().enumerate().map(|(row, values)| (intent_of(row), cosine(values))).collect();
             tried.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
             prop_assert_eq!(ranking.first(), Ranked { intent: tried[0].0, score: tried[0].1 });
             prop_assert!((0.0..=2.0).contains(&ranking.margin()));

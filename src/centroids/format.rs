@@ -52,7 +52,8 @@ pub enum Error {
     /// Its vectors mean nothing to the encoder in use.
     #[error(
         "the centroids {name:?} were trained with {trained}, the server runs {running}: train them \
-         again with `semroute train LABELS --out DIR`, or set encoder.model to the one they were trained with"
+         again with `semroute train LABELS --out DIR`, or set encoder.model to the one they \
+         were trained with"
     )]
     OtherEncoder {
         /// The set.
@@ -87,7 +88,8 @@ pub enum Error {
     },
     /// An intent stands there twice.
     #[error(
-        "manifest.json names the intent {intent:?} twice: train the centroids again with `semroute train`"
+        "manifest.json names the intent {intent:?} twice: train the centroids again with \
+        `semroute train`"
     )]
     RepeatedIntent {
         /// The intent.
@@ -95,8 +97,9 @@ pub enum Error {
     },
     /// The file of vectors has another length than the manifest says.
     #[error(
-        "vectors.bin has {found} bytes where its manifest says {expected}: the file is cut short or \
-         belongs to another set; copy the folder again, or train again with `semroute train`"
+        "vectors.bin has {found} bytes where its manifest says {expected}: the file is cut \
+         short or belongs to another set; copy the folder again, or train again with \
+         `semroute train`"
     )]
     Truncated {
         /// Bytes there should be.
@@ -127,7 +130,8 @@ pub enum Error {
     },
     /// The threshold cannot be compared with a cosine.
     #[error(
-        "the threshold {value} in manifest.json is not between -1 and 1: train again with `semroute train`"
+        "the threshold {value} in manifest.json is not between -1 and 1: train again with \
+        `semroute train`"
     )]
     Threshold {
         /// The threshold.

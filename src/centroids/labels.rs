@@ -123,6 +123,11 @@ impl fmt::Display for Repeat {
 
 /// Reads a file of labels. `name` is what its rows' places are called by.
 pub fn read(name: &str, text: &[u8]) -> Labels {
+    read_labelled_by("intent", name, text)
+}
+
+/// Reads a file whose labels stand under another key than `intent`, such as a public data set.
+pub fn read_labelled_by(key: &str, name: &str, text: &[u8]) -> Labels {
     let file: Arc<str> = name.into();
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let mut labels = Labels::default();
@@ -135,7 +140,7 @@ pub fn read(name: &str, text: &[u8]) -> Labels {
             file: Arc::clone(&file),
             line: index + 1,
         };
-        match read_row(line) {
+        match read_row(line, key) {
             Ok((prompt, intent)) => labels.rows.push(Row {
                 place,
                 prompt,
@@ -226,7 +231,7 @@ impl PromptSource {
     }
 }
 
-fn read_row(line: &[u8]) -> Result<(PromptSource, IntentName), String> {
+fn read_row(line: &[u8], key: &str) -> Result<(PromptSource, IntentName), String> {
     let text = std::str::from_utf8(line).map_err(|error| {
         format!(
             "not UTF-8 at byte {} of the line: save the file as UTF-8",
@@ -242,15 +247,13 @@ fn read_row(line: &[u8]) -> Result<(PromptSource, IntentName), String> {
         (None, Some(messages)) => read_messages(messages)?,
         (None, None) => return Err(missing(&object, "text", " (or messages)")),
     };
-    let intent = object
-        .get("intent")
-        .ok_or_else(|| missing(&object, "intent", ""))?;
-    let intent = intent
+    let label = object.get(key).ok_or_else(|| missing(&object, key, ""))?;
+    let label = label
         .as_str()
-        .ok_or_else(|| format!("intent is {}: a text is wanted", kind(intent)))?;
-    let intent = intent
+        .ok_or_else(|| format!("{key} is {}: a text is wanted", kind(label)))?;
+    let intent = label
         .parse()
-        .map_err(|problem| format!("intent: {problem}"))?;
+        .map_err(|problem| format!("{key}: {problem}"))?;
     Ok((prompt, intent))
 }
 

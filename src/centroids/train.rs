@@ -77,12 +77,14 @@ pub struct Provenance {
 pub enum Error {
     /// There is nothing to learn from.
     #[error(
-        "there are no rows to train on: give a file of lines like {{\"text\": \"…\", \"intent\": \"…\"}}"
+        "there are no rows to train on: give a file of lines like {{\"text\": \"…\", \
+        \"intent\": \"…\"}}"
     )]
     NoRows,
     /// Every prompt would get the same intent.
     #[error(
-        "all rows have the intent {intent}: add rows of at least one other, for there is nothing to tell apart"
+        "all rows have the intent {intent}: add rows of at least one other, for there is \
+        nothing to tell apart"
     )]
     OneIntent {
         /// The intent.
@@ -90,7 +92,8 @@ pub enum Error {
     },
     /// An intent cannot be judged by rows that it did not learn from.
     #[error(
-        "the intent {intent} has {found} row: give it at least {ROWS_MIN}, better 50, or leave it out"
+        "the intent {intent} has {found} row: give it at least {ROWS_MIN}, better 50, or leave \
+        it out"
     )]
     TooFewRows {
         /// The intent.
@@ -108,7 +111,8 @@ pub enum Error {
     },
     /// The vectors are not as long as the encoder says.
     #[error(
-        "the vectors have {found} dimensions, the encoder's {expected}: embed all rows with that encoder"
+        "the vectors have {found} dimensions, the encoder's {expected}: embed all rows with \
+        that encoder"
     )]
     WrongDimension {
         /// Dimensions of the rows.
@@ -124,7 +128,8 @@ pub enum Error {
     },
     /// The rows of an intent cancel each other out.
     #[error(
-        "the rows of the intent {intent} have no common direction: they share nothing to recognise it by"
+        "the rows of the intent {intent} have no common direction: they share nothing to \
+        recognise it by"
     )]
     NoDirection {
         /// The intent.

@@ -77,15 +77,28 @@ pub fn assemble(path: Option<&Path>, environment: Environment) -> Result<Assembl
         environment,
         &mut problems,
     );
-    let centroids = encoder.as_ref().and_then(|encoder| {
-        let name = &loaded.config.intents.centroids;
-        read_centroids(name, &loaded.folder, &fitting(encoder.identity()))
-            .map_err(|message| problems.push(Problem::new("intents.centroids", message)))
-            .ok()
-    });
-    let plan = resolve(&loaded, environment, centroids, &mut problems);
-    match (encoder, plan) {
-        (Some(encoder), Some(plan)) if problems.is_empty() => Ok(Assembled {
+    match encoder {
+        Some(encoder) => assemble_over(loaded, encoder, environment),
+        // Without an encoder the rest is checked all the same, so that all problems are told at once.
+        None => {
+            resolve(&loaded, environment, None, &mut problems);
+            Err(Problems(problems))
+        }
+    }
+}
+
+/// Assembles a configuration over an encoder that is open already.
+pub fn assemble_over(
+    loaded: Loaded,
+    encoder: Arc<dyn Encoder>,
+    environment: Environment,
+) -> Result<Assembled, Problems> {
+    let mut problems = Vec::new();
+    let name = &loaded.config.intents.centroids;
+    let centroids = read_centroids(name, &loaded.folder, &fitting(encoder.identity()))
+        .map_err(|message| problems.push(Problem::new("intents.centroids", message)));
+    match resolve(&loaded, environment, centroids.ok(), &mut problems) {
+        Some(plan) if problems.is_empty() => Ok(Assembled {
             queue: queue_settings(&loaded.config.encoder),
             encoder,
             plan,

@@ -8,6 +8,12 @@
 //! A matrix to multiply by is cut in panels of [`PANEL`] columns, `[panel][row][column]`, so that
 //! one tile of the product reads it from one end to the other and keeps its sums in registers.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a body takes on the instructions of the function that it is inlined into; called \
+              instead, it would be the portable one"
+)]
+
 #[cfg(test)]
 mod tests;
 
@@ -324,11 +330,11 @@ fn power_of_e<const FUSED: bool>(exponent: f32) -> f32 {
 fn softmax_body<const FUSED: bool>(rows: &mut [f32], stride: usize, count: usize) {
     for row in rows.chunks_exact_mut(stride.max(1)) {
         let (scores, filling) = row.split_at_mut(count);
-        let largest = lanes(scores, f32::NEG_INFINITY, f32::max);
+        let largest = lanes(scores, f32::NEG_INFINITY, |score| score, f32::max);
         for score in scores.iter_mut() {
             *score = power_of_e::<FUSED>(*score - largest);
         }
-        let share = lanes(scores, 0.0, |sum, value| sum + value).recip();
+        let share = sum(scores, |share| share).recip();
         for score in scores.iter_mut() {
             *score *= share;
         }
@@ -336,18 +342,28 @@ fn softmax_body<const FUSED: bool>(rows: &mut [f32], stride: usize, count: usize
     }
 }
 
-/// Folds values in eight lanes that do not wait for each other.
+/// Combines what `read` makes of each value, in eight lanes that do not wait for each other.
 #[inline(always)]
-fn lanes(values: &[f32], start: f32, fold: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut folded = [start; 8];
+fn lanes(
+    values: &[f32],
+    start: f32,
+    read: impl Fn(f32) -> f32,
+    combine: impl Fn(f32, f32) -> f32,
+) -> f32 {
+    let mut combined = [start; 8];
     let (whole, rest) = values.as_chunks::<8>();
     for chunk in whole {
         for lane in 0..8 {
-            folded[lane] = fold(folded[lane], chunk[lane]);
+            combined[lane] = combine(combined[lane], read(chunk[lane]));
         }
     }
-    let all = folded.iter().chain(rest);
-    all.fold(start, |result, value| fold(result, *value))
+    let whole = combined.into_iter().fold(start, &combine);
+    rest.iter().fold(whole, |result, value| combine(result, read(*value)))
+}
+
+#[inline(always)]
+fn sum(values: &[f32], read: impl Fn(f32) -> f32) -> f32 {
+    lanes(values, 0.0, read, |sum, value| sum + value)
 }
 
 #[inline(always)]
@@ -361,13 +377,11 @@ fn add_and_normalise_body<const FUSED: bool>(values: &mut [f32], added: &[f32], 
         for (value, added) in row.iter_mut().zip(added) {
             *value += added;
         }
-        let mean = lanes(row, 0.0, |sum, value| sum + value) * share;
+        let mean = sum(row, |value| value) * share;
         for value in row.iter_mut() {
             *value -= mean;
         }
-        let variance = lanes(row, 0.0, |sum, value| {
-            multiply_add::<FUSED>(value, value, sum)
-        }) * share;
+        let variance = sum(row, |value| value * value) * share;
         let factor = (variance + norm.epsilon).sqrt().recip();
         for ((value, scale), shift) in row.iter_mut().zip(&norm.scale).zip(&norm.shift) {
             *value = multiply_add::<FUSED>(*value * factor, *scale, *shift);

@@ -34,7 +34,12 @@ use crate::vector::Vectors;
 
 pub use error::Error;
 pub use open::open;
-pub use queue::{Embedding, EncoderQueue, Refusal};
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "the engine holds queues of other kinds too"
+)]
+pub use queue::EncoderQueue;
+pub use queue::{Embedding, Refusal};
 pub use windowing::{Passage, Window};
 
 /// Turns windows of tokens into unit vectors.

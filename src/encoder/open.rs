@@ -15,10 +15,10 @@ use super::{DevicePreference, Encoder, Error, HubModel, ModelSource, Settings, W
 
 /// Opens an encoder and encodes once, so that the first prompt finds everything warm.
 pub fn open(settings: Settings) -> Result<Arc<dyn Encoder>, Error> {
-    let files = match &settings.model {
+    let files = match settings.model {
         ModelSource::Embedded => embedded()?,
-        ModelSource::Path(folder) => Files::read(folder)?,
-        ModelSource::Hub(hub) => fetched(hub)?,
+        ModelSource::Path(folder) => Files::read(&folder)?,
+        ModelSource::Hub(hub) => fetched(&hub)?,
     };
     let encoder = Bert::load(files, device(settings.device)?, Backend::Fastest)?;
     let warm = Window {

@@ -56,6 +56,10 @@ pub struct Report {
 
 /// Writes `out_dir` from the `config.json`, `tokenizer.json` and `model.safetensors` of
 /// `source_dir`.
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "callers name it without its module"
+)]
 pub fn quantise_model(source_dir: &Path, out_dir: &Path, source: Source) -> Result<Report, Error> {
     let published = Published::read(source_dir)?;
     let weights_path = source_dir.join(WEIGHTS_FILE);

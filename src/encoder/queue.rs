@@ -115,6 +115,10 @@ pub enum Refusal {
 }
 
 /// A handle on the queue. Clones share it; when the last one goes, the thread ends.
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "the engine holds queues of other kinds too"
+)]
 #[derive(Clone)]
 pub struct EncoderQueue {
     worker: Arc<Worker>,

@@ -143,7 +143,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_interval_holds_its_value_and_stays_a_share(whole in 1_usize..60, part in 0_usize..60, seed: u64) {
+        fn an_interval_holds_its_value_and_stays_a_share(
+            whole in 1_usize..60,
+            part in 0_usize..60,
+            seed: u64,
+        ) {
             let part = part.min(whole);
             let estimate = of_share(part, whole, quick(seed), Figure::Accuracy).unwrap();
             prop_assert!(0.0 <= estimate.low && estimate.low <= estimate.value);

@@ -51,13 +51,14 @@ pub struct UnknownIntent {
 pub enum Error {
     /// No row at all.
     #[error(
-        "there are no rows to evaluate: give a file of lines like {{\"text\": \"…\", \"intent\": \"…\"}}"
+        "there are no rows to evaluate: give a file of lines like {{\"text\": \"…\", \
+        \"intent\": \"…\"}}"
     )]
     NoRows,
     /// Nothing could be right.
     #[error(
-        "no label is an intent of the set: the labels are {labels}, the set knows {known}; give rows \
-         labelled with these, or evaluate another set"
+        "no label is an intent of the set: the labels are {labels}, the set knows {known}; give \
+         rows labelled with these, or evaluate another set"
     )]
     NothingKnown {
         /// Some labels.

@@ -1,1 +1,362 @@
+//! The shipped encoder against the original f32 model, and against everything that users and disks
+//! do to it.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use semroute::encoder::corpus::embed_all;
+use semroute::encoder::manifest::{MANIFEST_FILE, Manifest, WEIGHTS_FILE};
+use semroute::encoder::quantise::{Source, quantise_model};
+use semroute::encoder::queue::{self, EncoderQueue};
+use semroute::encoder::windowing::{Passage, WINDOWS_MAX, Window, prepare};
+use semroute::encoder::{DevicePreference, Encoder, Error, ModelSource, Settings, open};
+use semroute::vector::{dot, norm};
+use serde::Deserialize;
+
+/// Opened once: every test of this file reads the same weights.
+static ENCODER: LazyLock<Arc<dyn Encoder>> = LazyLock::new(|| open_folder(&shipped()).unwrap());
+
+fn shipped() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2")
+}
+
+fn open_folder(folder: &Path) -> Result<Arc<dyn Encoder>, Error> {
+    open(Settings {
+        model: ModelSource::Path(folder.to_owned()),
+        device: DevicePreference::Cpu,
+    })
+}
+
+/// Why a folder cannot be opened.
+fn problem(folder: &Path) -> String {
+    open_folder(folder).map(|_| ()).expect_err("the folder is broken").to_string()
+}
+
+/// A copy of the shipped folder, to break.
+fn copied() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(shipped()).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    copy
+}
+
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::write(path, bytes).unwrap();
+}
+
+fn embed(text: &str) -> Vec<f32> {
+    let texts = [vec![Passage::new(text)]];
+    let vectors = embed_all(ENCODER.as_ref(), &texts, WINDOWS_MAX, &mut |_| {}).unwrap();
+    vectors.row(0).unwrap().to_vec()
+}
+
+fn window(text: &str) -> Window {
+    Window {
+        tokens: ENCODER.tokenise(text).unwrap(),
+    }
+}
+
+#[derive(Deserialize)]
+struct Golden {
+    text: String,
+    tokens: usize,
+    vector: String,
+}
+
+impl Golden {
+    fn all() -> Vec<Self> {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("evals/encoder/golden.jsonl");
+        let lines = fs::read_to_string(path).unwrap();
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn vector(&self) -> Vec<f32> {
+        let bytes = STANDARD.decode(&self.vector).unwrap();
+        let (halves, _) = bytes.as_chunks::<2>();
+        halves.iter().map(|half| from_half(u16::from_le_bytes(*half))).collect()
+    }
+}
+
+/// A half float; those of a unit vector are finite.
+fn from_half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 0 { 1.0 } else { -1.0 };
+    let exponent = i32::from(bits >> 10 & 31);
+    let fraction = f32::from(bits & 1023) / 1024.0;
+    let magnitude = match exponent {
+        0 => fraction * 2.0_f32.powi(-14),
+        _ => (1.0 + fraction) * 2.0_f32.powi(exponent - 15),
+    };
+    sign * magnitude
+}
+
+#[test]
+fn the_shipped_encoder_is_near_the_original_model() {
+    let golden = Golden::all();
+    assert!(200 <= golden.len(), "{} golden texts", golden.len());
+    let texts: Vec<_> = golden.iter().map(|golden| vec![Passage::new(&golden.text)]).collect();
+    // The golden vectors are of the first window.
+    let vectors = embed_all(ENCODER.as_ref(), &texts, 1, &mut |_| {}).unwrap();
+    let cosines = golden.iter().zip(vectors.rows());
+    let cosines = cosines.map(|(golden, vector)| (dot(&golden.vector(), vector), &golden.text));
+    let mut cosines: Vec<_> = cosines.collect();
+    cosines.sort_by(|left, right| left.0.total_cmp(&right.0));
+    let count = u16::try_from(cosines.len()).unwrap();
+    let mean = cosines.iter().map(|(cosine, _)| cosine).sum::<f32>() / f32::from(count);
+    println!("mean {mean}, least {:?}", &cosines[..5]);
+    assert!(0.999 <= mean, "the mean cosine is {mean}");
+    assert!(0.99 <= cosines[0].0, "the least cosine is {:?}", cosines[0]);
+}
+
+#[test]
+fn the_tokeniser_counts_as_the_original_one_does() {
+    for golden in Golden::all() {
+        let tokens = ENCODER.tokenise(&golden.text).unwrap().len();
+        assert_eq!((tokens + 2).min(256), golden.tokens, "{:?}", golden.text);
+    }
+}
+
+#[test]
+fn a_vector_does_not_depend_on_its_batch() {
+    let long = "A long text about the history of the postal service. ".repeat(18);
+    let texts = ["hi", "Where is my parcel?", &long, "SELECT 1;", "Where is my parcel?"];
+    let windows: Vec<_> = (0..8).flat_map(|_| texts.map(window)).collect();
+    let together = ENCODER.encode(&windows).unwrap();
+    for (position, row) in together.rows().enumerate() {
+        let alone = ENCODER.encode(&windows[position..=position]).unwrap();
+        let cosine = dot(row, alone.row(0).unwrap());
+        assert!((cosine - 1.0).abs() < 1e-5, "window {position}: {cosine}");
+        assert!((norm(row) - 1.0).abs() < 1e-5);
+    }
+}
+
+#[test]
+fn nothing_to_encode_gives_no_vector() {
+    assert!(ENCODER.encode(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn a_text_without_words_is_told_by_its_position() {
+    let texts = ["a word", " \n "].map(|text| vec![Passage::new(text)]);
+    let outcome = embed_all(ENCODER.as_ref(), &texts, WINDOWS_MAX, &mut |_| {});
+    assert!(matches!(outcome, Err(Error::NoTokens { index: 1 })));
+}
+
+#[test]
+fn a_window_past_the_models_and_a_token_past_its_vocabulary_are_errors() {
+    let long = Window { tokens: vec![2000; 255] };
+    let outcome = ENCODER.encode(&[long]);
+    assert!(matches!(outcome, Err(Error::WindowTooLong { found: 255, most: 254 })));
+    let strange = Window { tokens: vec![30_522] };
+    let outcome = ENCODER.encode(&[window("fine"), strange]);
+    assert!(matches!(outcome, Err(Error::UnknownToken { token: 30_522, vocabulary: 30_522 })));
+}
+
+#[test]
+fn a_long_prompt_is_windows_and_a_megabyte_is_no_more_of_them() {
+    let prepared = |text: &str| {
+        prepare(ENCODER.as_ref(), &[Passage::new(text)], WINDOWS_MAX).unwrap()
+    };
+    let page = prepared(&"The committee met on Tuesday to discuss the budget. ".repeat(60));
+    assert!((2..=WINDOWS_MAX).contains(&page.windows.len()) && !page.truncated);
+    let megabyte = "The committee met on Tuesday to discuss the budget. ".repeat(20_000);
+    assert!(1_000_000 < megabyte.len());
+    let megabyte = prepared(&megabyte);
+    assert!(megabyte.truncated);
+    assert_eq!((megabyte.windows.len(), megabyte.tokens), (WINDOWS_MAX, WINDOWS_MAX * 254));
+    let one_word = prepared(&"a".repeat(1_000_000));
+    assert!(one_word.truncated && one_word.tokens == 1);
+}
+
+#[test]
+fn emoji_and_right_to_left_text_and_control_characters_have_vectors_too() {
+    for text in ["🔥🔥🔥", "👩‍💻", "ما هي عاصمة المغرب؟", "תודה רבה", "\u{202e}abc\u{202c}", "a\u{0}b", "\u{fffd}"] {
+        assert!((norm(&embed(text)) - 1.0).abs() < 1e-5, "{text:?}");
+    }
+}
+
+#[test]
+fn what_means_the_same_is_nearer_than_what_does_not() {
+    let [question, same, other] = [
+        "How do I reset my password?",
+        "I forgot my login credentials, how can I get a new password?",
+        "Write a poem about autumn leaves.",
+    ]
+    .map(embed);
+    assert!(dot(&question, &other) + 0.3 < dot(&question, &same));
+}
+
+#[test]
+fn the_queue_answers_as_the_encoder_does() {
+    let encoder = Arc::clone(&ENCODER);
+    let now = Arc::new(|| std::time::Duration::ZERO);
+    let queue = EncoderQueue::start(encoder, queue::Settings::default(), now, Box::new(|_| {}));
+    let queue = queue.unwrap();
+    let texts = ["Where is my parcel?", "Translate this.", "x = 1"];
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let calls = texts.map(|text| queue.embed(vec![Passage::new(text)]));
+    let embeddings = runtime.block_on(futures_util::future::join_all(calls));
+    for (text, embedding) in texts.iter().zip(embeddings) {
+        let cosine = dot(&embedding.unwrap().vector, &embed(text));
+        assert!((cosine - 1.0).abs() < 1e-5, "{text}: {cosine}");
+    }
+}
+
+#[test]
+fn a_changed_file_and_one_that_was_cut_off_are_told_by_their_digest() {
+    let copy = copied();
+    let weights = copy.path().join(WEIGHTS_FILE);
+    change(&weights, |bytes| bytes[5_000_000] ^= 1);
+    let changed = problem(copy.path());
+    assert!(changed.contains("model.safetensors is not the file") && changed.contains("SHA-256"));
+    change(&weights, |bytes| bytes.truncate(10_000_000));
+    assert!(problem(copy.path()).contains("cut off"));
+}
+
+#[test]
+fn without_a_manifest_the_header_tells_what_was_cut_off_or_damaged() {
+    let copy = copied();
+    fs::remove_file(copy.path().join(MANIFEST_FILE)).unwrap();
+    assert!(open_folder(copy.path()).is_ok(), "a manifest is not needed");
+    let weights = copy.path().join(WEIGHTS_FILE);
+    change(&weights, |bytes| bytes.truncate(10_000_000));
+    assert!(problem(copy.path()).contains("damaged or cut off"));
+    change(&weights, |bytes| bytes.truncate(4));
+    assert!(problem(copy.path()).contains("damaged or cut off"));
+    change(&weights, |bytes| *bytes = b"not a tensor in sight, but long enough".to_vec());
+    assert!(problem(copy.path()).contains("damaged or cut off"));
+}
+
+#[test]
+fn files_that_are_missing_or_no_json_are_named() {
+    let copy = copied();
+    for name in ["config.json", "tokenizer.json", "manifest.json"] {
+        change(&copy.path().join(name), |bytes| bytes.truncate(20));
+        assert!(problem(copy.path()).contains(name), "{name}");
+        fs::copy(shipped().join(name), copy.path().join(name)).unwrap();
+    }
+    fs::remove_file(copy.path().join("tokenizer.json")).unwrap();
+    assert!(problem(copy.path()).contains("tokenizer.json is missing"));
+    assert!(problem(Path::new("no/such/folder")).contains("is missing"));
+}
+
+#[test]
+fn weights_of_another_shape_are_refused_with_both_shapes() {
+    let copy = copied();
+    fs::remove_file(copy.path().join(MANIFEST_FILE)).unwrap();
+    let config = fs::read_to_string(shipped().join("config.json")).unwrap();
+    let wider = config.replace("\"intermediate_size\": 1536", "\"intermediate_size\": 1024");
+    fs::write(copy.path().join("config.json"), wider).unwrap();
+    let problem = problem(copy.path());
+    assert!(problem.contains("[1536, 384]") && problem.contains("[1024, 384]"), "{problem}");
+}
+
+#[test]
+fn an_architecture_that_is_not_built_here_is_refused() {
+    let copy = copied();
+    fs::remove_file(copy.path().join(MANIFEST_FILE)).unwrap();
+    let config = fs::read_to_string(shipped().join("config.json")).unwrap();
+    let other = config.replace("\"model_type\": \"bert\"", "\"model_type\": \"qwen\"");
+    fs::write(copy.path().join("config.json"), other).unwrap();
+    assert!(problem(copy.path()).contains("model_type is \"qwen\", expected \"bert\""));
+}
+
+#[test]
+fn what_is_not_compiled_in_says_with_which_feature_it_is() {
+    let metal = open(Settings { model: ModelSource::Path(shipped()), device: DevicePreference::Metal });
+    if cfg!(not(feature = "metal")) {
+        let problem = metal.map(|_| ()).unwrap_err().to_string();
+        assert!(problem.contains("--features metal"), "{problem}");
+    }
+    let embedded = open(Settings { device: DevicePreference::Cpu, ..Settings::default() });
+    match embedded {
+        Ok(encoder) => assert_eq!(encoder.identity().digest, ENCODER.identity().digest),
+        Err(problem) => assert!(problem.to_string().contains("--features embedded-model")),
+    }
+}
+
+#[test]
+fn quantising_gives_the_same_bytes_each_time_and_refuses_what_is_quantised_already() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = || Source {
+        name: "again".to_owned(),
+        url: "https://example.org".to_owned(),
+        licence: "Apache-2.0".to_owned(),
+    };
+    let published = tiny_model();
+    let reports = ["one", "two"].map(|name| {
+        quantise_model(published.path(), &folder.path().join(name), source()).unwrap()
+    });
+    assert_eq!(reports[0].digest, reports[1].digest);
+    assert!(reports[0].bytes < reports[0].source_bytes);
+    let manifests = ["one", "two"].map(|name| fs::read(folder.path().join(name).join(MANIFEST_FILE)));
+    let [first, second] = manifests.map(Result::unwrap);
+    assert_eq!(first, second);
+    assert_eq!(Manifest::parse(Path::new("m"), &first).unwrap().dimensions, 16);
+
+    let before = open_folder(published.path()).unwrap();
+    let after = open_folder(&folder.path().join("one")).unwrap();
+    assert_eq!(after.identity().name, "again");
+    let window = [Window { tokens: vec![5, 6, 7, 8] }];
+    let (before, after) = (before.encode(&window).unwrap(), after.encode(&window).unwrap());
+    assert!(0.999 < dot(before.row(0).unwrap(), after.row(0).unwrap()));
+
+    let again = quantise_model(&folder.path().join("one"), &folder.path().join("three"), source());
+    assert!(again.unwrap_err().to_string().contains("expected F32"));
+}
+
+/// A model of one layer with weights that follow from their places, in the form of the Hub.
+fn tiny_model() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let config = serde_json::json!({
+        "model_type": "bert", "hidden_act": "gelu", "hidden_size": 16, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32,
+        "type_vocab_size": 2, "vocab_size": 30522, "layer_norm_eps": 1e-12,
+    });
+    fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    fs::copy(shipped().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    let attention = "encoder.layer.0.attention";
+    let linears = [
+        (format!("{attention}.self.query"), 16, 16),
+        (format!("{attention}.self.key"), 16, 16),
+        (format!("{attention}.self.value"), 16, 16),
+        (format!("{attention}.output.dense"), 16, 16),
+        ("encoder.layer.0.intermediate.dense".to_owned(), 32, 16),
+        ("encoder.layer.0.output.dense".to_owned(), 16, 32),
+    ];
+    let mut tensors: Vec<(String, Vec<usize>)> = vec![
+        ("embeddings.word_embeddings.weight".to_owned(), vec![30_522, 16]),
+        ("embeddings.position_embeddings.weight".to_owned(), vec![32, 16]),
+        ("embeddings.token_type_embeddings.weight".to_owned(), vec![2, 16]),
+        ("pooler.dense.weight".to_owned(), vec![16, 16]),
+    ];
+    for (name, outputs, inputs) in linears {
+        tensors.push((format!("{name}.weight"), vec![outputs, inputs]));
+        tensors.push((format!("{name}.bias"), vec![outputs]));
+    }
+    for place in ["embeddings", &format!("{attention}.output"), "encoder.layer.0.output"] {
+        tensors.push((format!("{place}.LayerNorm.weight"), vec![16]));
+        tensors.push((format!("{place}.LayerNorm.bias"), vec![16]));
+    }
+    let bytes = tensors.iter().map(|(_, shape)| varied_floats(shape.iter().product()));
+    let bytes: Vec<Vec<u8>> = bytes.collect();
+    let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        (name, view.unwrap())
+    });
+    let file = safetensors::serialize(views, None).unwrap();
+    fs::write(folder.path().join("model.safetensors"), file).unwrap();
+    folder
+}
+
+fn varied_floats(count: usize) -> Vec<u8> {
+    let numbers = (0_u32..).map(|at| at.wrapping_mul(2_654_435_761) >> 16);
+    let floats = numbers.map(|number| f32::from(u16::try_from(number).unwrap()) / 32_768.0 - 1.0);
+    floats.take(count).flat_map(f32::to_le_bytes).collect()
+}

@@ -201,7 +201,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_whatever_panic(manifest in prop::collection::vec(any::<u8>(), 0..200), vectors in prop::collection::vec(any::<u8>(), 0..50)) {
+    fn no_bytes_whatever_panic(
+        manifest in prop::collection::vec(any::<u8>(), 0..200),
+        vectors in prop::collection::vec(any::<u8>(), 0..50),
+    ) {
         let files = Files { manifest, vectors };
         prop_assert!(CentroidSet::from_files(&files, &encoder()).is_err());
     }

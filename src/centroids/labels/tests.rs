@@ -96,6 +96,22 @@ fn a_key_of_another_name_is_offered_for_the_one_that_is_missing() {
 }
 
 #[test]
+fn labels_may_stand_under_another_key() {
+    let text = br#"{"text": "a", "task": "Code Debug", "intent": 3}"#;
+    let labels = read_labelled_by("task", "l", text);
+    assert_eq!(labels.rows[0].intent.as_str(), "Code Debug");
+    let found = read_labelled_by("task", "l", br#"{"text": "a", "tasks": "x"}"#)
+        .rejected
+        .remove(0);
+    assert!(
+        found
+            .problem
+            .contains("no task: is \"tasks\" meant for it?"),
+        "{found}"
+    );
+}
+
+#[test]
 fn a_prompt_that_holds_nothing_to_embed_is_refused() {
     for text in [
         r#"{"text": "  ", "intent": "x"}"#,
@@ -216,7 +232,9 @@ mod properties {
 
     proptest! {
         #[test]
-        fn no_bytes_whatever_make_the_reader_panic_or_lose_a_line(text in prop::collection::vec(any::<u8>(), 0..300)) {
+        fn no_bytes_whatever_make_the_reader_panic_or_lose_a_line(
+            text in prop::collection::vec(any::<u8>(), 0..300),
+        ) {
             let labels = read("l", &text);
             let lines = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&text).split(|byte| *byte == b'\n');
             let n_filled = lines.filter(|line| !line.trim_ascii().is_empty()).count();

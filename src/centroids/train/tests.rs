@@ -143,18 +143,13 @@ fn an_intent_of_two_rows_can_be_trained_on() {
 fn progress_reaches_its_end_and_never_falls() {
     let (rows, intents) = two_intents();
     let mut heard = Vec::new();
+    let mut hear = |done, total| heard.push((done, total));
     let examples = Examples {
         rows: &rows,
         intents: &intents,
         out_of_scope: None,
     };
-    train(
-        examples,
-        Training::default(),
-        provenance(),
-        &mut |done, total| heard.push((done, total)),
-    )
-    .unwrap();
+    train(examples, Training::default(), provenance(), &mut hear).unwrap();
     assert_eq!(heard, (1..=6).map(|done| (done, 6)).collect::<Vec<_>>());
 }
 
@@ -250,7 +245,8 @@ proptest! {
         let intents: Vec<IntentName> = axes.iter().map(|axis| name(["red", "blue"][*axis])).collect();
         let rows = near_axes(&axes);
         let examples = Examples { rows: &rows, intents: &intents, out_of_scope: None };
-        let set = train(examples, Training { seed, folds: 3, ..Training::default() }, provenance(), &mut |_, _| {}).unwrap();
+        let training = Training { seed, folds: 3, ..Training::default() };
+        let set = train(examples, training, provenance(), &mut |_, _| {}).unwrap();
         let files: Files = set.to_files().unwrap();
         let back = CentroidSet::from_files(&files, &encoder()).unwrap();
         prop_assert_eq!(back.digest().unwrap(), set.digest().unwrap());
@@ -258,9 +254,14 @@ proptest! {
     }
 
     #[test]
-    fn folds_part_every_intent_evenly(seed: u64, counts in prop::collection::vec(2_usize..20, 2..5), folds in 2_usize..8) {
+    fn folds_part_every_intent_evenly(
+        seed: u64,
+        counts in prop::collection::vec(2_usize..20, 2..5),
+        folds in 2_usize..8,
+    ) {
         let owners: Vec<usize> = counts.iter().enumerate().flat_map(|(class, n)| vec![class; *n]).collect();
-        let members = (0..counts.len()).map(|class| (0..owners.len()).filter(|row| owners[*row] == class).collect());
+        let rows_of = |class| (0..owners.len()).filter(|row| owners[*row] == class).collect();
+        let members = (0..counts.len()).map(rows_of);
         let names = (0..counts.len()).map(|class| name(&format!("intent {class}")));
         let classes = Classes { names: names.collect(), members: members.collect() };
         let fold_of = classes.deal(Training { seed, folds, ..Training::default() }, owners.len());

@@ -1,1 +1,347 @@
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 
+use futures_util::future::poll_immediate;
+
+use super::*;
+use crate::encoder::Window;
+use crate::vector::Vectors;
+
+/// What the encoder shall do with the batch that waits at the gate.
+enum Order {
+    Encode,
+    /// Encode, and let so many milliseconds pass.
+    EncodeFor(u64),
+    Fail,
+    Panic,
+    GiveNothing,
+}
+
+/// Stops at a gate with every batch, so that a test decides what is queued meanwhile. A word is a
+/// token; the vector of a window points along its first one: `a` or anything else.
+struct Gated {
+    identity: Identity,
+    clock: Arc<AtomicU64>,
+    arrived: mpsc::Sender<usize>,
+    orders: Mutex<mpsc::Receiver<Order>>,
+}
+
+impl Encoder for Gated {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn tokenise(&self, text: &str) -> Result<Vec<u32>, Error> {
+        Ok(text
+            .split_whitespace()
+            .map(|word| u32::from(word != "a"))
+            .collect())
+    }
+
+    fn encode(&self, windows: &[Window]) -> Result<Vectors, Error> {
+        self.arrived.send(windows.len()).unwrap();
+        let order = self.orders.lock().unwrap().recv().unwrap();
+        match order {
+            Order::Encode => {}
+            Order::EncodeFor(millis) => {
+                self.clock.fetch_add(millis, Ordering::SeqCst);
+            }
+            Order::Fail => return Err(Error::Compute("out of order".to_owned())),
+            Order::Panic => panic!("out of its mind"),
+            Order::GiveNothing => return Ok(Vectors::new(2)),
+        }
+        let mut rows = Vectors::new(2);
+        for window in windows {
+            let row = if window.tokens[0] == 0 {
+                [1.0, 0.0]
+            } else {
+                [0.0, 1.0]
+            };
+            assert!(rows.push(&row));
+        }
+        Ok(rows)
+    }
+}
+
+type Call = Pin<Box<dyn Future<Output = Result<Embedding, Refusal>>>>;
+
+/// A queue over a gated encoder. The queue is dropped last: when a test fails, the gate has to open
+/// before the thread is joined.
+struct Story {
+    clock: Arc<AtomicU64>,
+    arrived: mpsc::Receiver<usize>,
+    orders: mpsc::Sender<Order>,
+    seen: Arc<Mutex<Vec<BatchSeen>>>,
+    queue: EncoderQueue,
+}
+
+impl Story {
+    fn with(settings: Settings) -> Self {
+        let clock = Arc::new(AtomicU64::new(0));
+        let (arrived_in, arrived) = mpsc::channel();
+        let (orders, orders_out) = mpsc::channel();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let encoder = Gated {
+            identity: Identity {
+                name: "gated".to_owned(),
+                digest: String::new(),
+                kernel: "none".to_owned(),
+                dimensions: 2,
+                window_tokens: 12,
+                device: "cpu".to_owned(),
+            },
+            clock: Arc::clone(&clock),
+            arrived: arrived_in,
+            orders: Mutex::new(orders_out),
+        };
+        let time = Arc::clone(&clock);
+        let listener = Arc::clone(&seen);
+        let queue = EncoderQueue::start(
+            Arc::new(encoder),
+            settings,
+            Arc::new(move || Duration::from_millis(time.load(Ordering::SeqCst))),
+            Box::new(move |batch| listener.lock().unwrap().push(batch)),
+        );
+        Self {
+            queue: queue.unwrap(),
+            clock,
+            arrived,
+            orders,
+            seen,
+        }
+    }
+
+    fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    /// Leaves a text in the queue.
+    fn call(&self, text: &str) -> Call {
+        let queue = self.queue.clone();
+        let passages = vec![Passage::new(text)];
+        let mut call: Call = Box::pin(async move { queue.embed(passages).await });
+        assert!(
+            wait_for(poll_immediate(&mut call)).is_none(),
+            "{text:?} was answered at once"
+        );
+        call
+    }
+
+    /// Calls with a text that is refused without waiting.
+    fn refused(&self, text: &str) -> Refusal {
+        let call = poll_immediate(self.queue.embed(vec![Passage::new(text)]));
+        wait_for(call).expect("an answer at once").unwrap_err()
+    }
+
+    /// Waits until a batch stands at the gate; says how many windows it has.
+    fn batch(&self) -> usize {
+        self.arrived.recv().unwrap()
+    }
+
+    fn order(&self, order: Order) {
+        self.orders.send(order).unwrap();
+    }
+}
+
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+#[test]
+fn an_idle_queue_encodes_a_prompt_at_once_and_alone() {
+    let story = Story::new();
+    let call = story.call("a short prompt");
+    assert_eq!(story.batch(), 1);
+    story.order(Order::EncodeFor(7));
+    let embedding = wait_for(call).unwrap();
+    assert_eq!(embedding.vector, [1.0, 0.0]);
+    assert_eq!(
+        (embedding.tokens, embedding.windows, embedding.truncated),
+        (3, 1, false)
+    );
+    assert_eq!(
+        (embedding.queued, embedding.batch_size),
+        (Duration::ZERO, 1)
+    );
+    assert_eq!(embedding.encoded, Duration::from_millis(7));
+}
+
+#[test]
+fn who_comes_while_the_encoder_is_busy_shares_the_next_batch() {
+    let story = Story::new();
+    let first = story.call("a");
+    story.batch();
+    let others = [story.call("b"), story.call("a"), story.call("b b")];
+    assert_eq!(story.queue.depth(), 3);
+    story.order(Order::EncodeFor(5));
+    assert_eq!(story.batch(), 3);
+    assert_eq!(story.queue.depth(), 0);
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok());
+    let answers = others.map(|call| wait_for(call).unwrap());
+    let along_a = answers.each_ref().map(|answer| 0.5 < answer.vector[0]);
+    assert_eq!(along_a, [false, true, false], "each gets its own");
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.queued == Duration::from_millis(5))
+    );
+    let seen = story.seen.lock().unwrap();
+    let counts = seen
+        .iter()
+        .map(|batch| (batch.prompts, batch.windows, batch.tokens));
+    // The special tokens count: the model sees them too.
+    assert_eq!(counts.collect::<Vec<_>>(), [(1, 1, 3), (3, 3, 10)]);
+}
+
+#[test]
+fn a_batch_ends_where_the_next_prompt_would_pass_the_budget() {
+    let story = Story::with(Settings {
+        batch_tokens_max: 8,
+        ..Settings::default()
+    });
+    let first = story.call("a");
+    story.batch();
+    // Three, five and three tokens with the special ones: the first two fill the budget.
+    let others = [story.call("b"), story.call("b b b"), story.call("a")];
+    story.order(Order::Encode);
+    assert_eq!(story.batch(), 2);
+    story.order(Order::Encode);
+    assert_eq!(story.batch(), 1);
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok() && others.map(wait_for).iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_prompt_past_the_budget_is_a_batch_by_itself() {
+    let story = Story::with(Settings {
+        batch_tokens_max: 1,
+        ..Settings::default()
+    });
+    let call = story.call("b b b b");
+    assert_eq!(story.batch(), 1);
+    story.order(Order::Encode);
+    assert!(wait_for(call).is_ok());
+}
+
+#[test]
+fn a_long_prompt_is_several_windows_and_one_vector() {
+    let story = Story::new();
+    let call = story.call(&format!("{}{}", "a ".repeat(10), "b ".repeat(10)));
+    assert_eq!(story.batch(), 2);
+    story.order(Order::Encode);
+    let embedding = wait_for(call).unwrap();
+    assert_eq!((embedding.windows, embedding.tokens), (2, 20));
+    assert!((embedding.vector[0] - embedding.vector[1]).abs() < 1e-6);
+}
+
+#[test]
+fn a_caller_that_left_is_not_encoded() {
+    let story = Story::new();
+    let first = story.call("a");
+    story.batch();
+    drop(story.call("b"));
+    let last = story.call("b");
+    story.order(Order::Encode);
+    assert_eq!(story.batch(), 1);
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok() && wait_for(last).is_ok());
+}
+
+#[test]
+fn who_waited_past_the_deadline_is_refused_and_not_encoded() {
+    let story = Story::new();
+    let first = story.call("a");
+    story.batch();
+    let late = story.call("b");
+    story.clock.fetch_add(
+        1 + u64::try_from(WAIT_MAX.as_millis()).unwrap(),
+        Ordering::SeqCst,
+    );
+    let fresh = story.call("b");
+    story.order(Order::Encode);
+    assert_eq!(story.batch(), 1);
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok());
+    assert_eq!(wait_for(late), Err(Refusal::Saturated));
+    assert!(wait_for(fresh).is_ok());
+}
+
+#[test]
+fn who_would_wait_too_long_is_refused_at_once() {
+    let story = Story::with(Settings {
+        wait_max: Duration::from_millis(90),
+        ..Settings::default()
+    });
+    let first = story.call("a");
+    story.batch();
+    // Three tokens in thirty milliseconds.
+    story.order(Order::EncodeFor(30));
+    assert!(wait_for(first).is_ok());
+    let running = story.call("a");
+    story.batch();
+    let queued = [story.call("a"), story.call("a"), story.call("a")];
+    assert_eq!(story.refused("a"), Refusal::Saturated);
+    story.order(Order::Encode);
+    story.batch();
+    story.order(Order::Encode);
+    assert!(wait_for(running).is_ok() && queued.map(wait_for).iter().all(Result::is_ok));
+}
+
+#[test]
+fn a_full_queue_refuses_at_once() {
+    let story = Story::with(Settings {
+        depth_max: 1,
+        ..Settings::default()
+    });
+    let first = story.call("a");
+    story.batch();
+    let waiting = story.call("b");
+    assert_eq!(story.refused("b"), Refusal::Saturated);
+    story.order(Order::Encode);
+    story.batch();
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok() && wait_for(waiting).is_ok());
+}
+
+#[test]
+fn a_failure_is_answered_and_the_next_batch_is_encoded() {
+    let story = Story::new();
+    for (order, expected) in [
+        (Order::Fail, "the encoder failed (out of order)"),
+        (Order::Panic, "out of its mind"),
+        (Order::GiveNothing, "1 windows gave 0 vectors"),
+    ] {
+        let call = story.call("a");
+        story.batch();
+        story.order(order);
+        assert_eq!(wait_for(call), Err(Refusal::Failed(expected.to_owned())));
+    }
+    let call = story.call("a");
+    story.batch();
+    story.order(Order::Encode);
+    assert!(wait_for(call).is_ok());
+}
+
+#[test]
+fn a_text_without_a_word_is_refused() {
+    assert_eq!(Story::new().refused(" \n\t "), Refusal::Empty);
+}
+
+#[test]
+fn the_thread_ends_with_the_last_handle() {
+    let story = Story::new();
+    let desk = Arc::downgrade(&story.queue.worker.desk);
+    let clone = story.queue.clone();
+    drop(story);
+    assert!(desk.upgrade().is_some(), "a handle is left");
+    drop(clone);
+    assert!(
+        desk.upgrade().is_none(),
+        "the thread was joined and let go of the encoder"
+    );
+}
