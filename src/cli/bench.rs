@@ -149,16 +149,30 @@ impl Stages<'_> {
         };
         let threshold = self.set.threshold();
         let stages = [
-            ("tokenise", self.time(|| self.encoder.tokenise(&text).map(drop))?),
-            ("encode", self.time(|| self.encoder.encode(&windowed.windows).map(drop))?),
-            ("classify", self.time(|| {
-                std::hint::black_box(self.set.classify(std::hint::black_box(vector), threshold));
-                Ok(())
-            })?),
-            ("decide", self.time(|| {
-                std::hint::black_box(decide(&rules, std::hint::black_box(&signals)));
-                Ok(())
-            })?),
+            (
+                "tokenise",
+                self.time(|| self.encoder.tokenise(&text).map(drop))?,
+            ),
+            (
+                "encode",
+                self.time(|| self.encoder.encode(&windowed.windows).map(drop))?,
+            ),
+            (
+                "classify",
+                self.time(|| {
+                    std::hint::black_box(
+                        self.set.classify(std::hint::black_box(vector), threshold),
+                    );
+                    Ok(())
+                })?,
+            ),
+            (
+                "decide",
+                self.time(|| {
+                    std::hint::black_box(decide(&rules, std::hint::black_box(&signals)));
+                    Ok(())
+                })?,
+            ),
         ];
         let named = stages.into_iter().map(|(stage, latency)| StageLatency {
             stage,
@@ -195,7 +209,12 @@ async fn ask(
         wait_max: Duration::from_secs(3600),
         ..Settings::default()
     };
-    let queue = EncoderQueue::start(Arc::clone(encoder), settings, monotonic(clock), Box::new(|_| {}))?;
+    let queue = EncoderQueue::start(
+        Arc::clone(encoder),
+        settings,
+        monotonic(clock),
+        Box::new(|_| {}),
+    )?;
     let mut prompts = Vec::with_capacity(n_prompts);
     for position in 0..n_prompts {
         prompts.push(prompt(encoder.as_ref(), LOAD_TOKENS, position)?);
@@ -225,7 +244,8 @@ async fn ask(
 
 /// Words that prompts are made of here. What they say does not matter to the time they take.
 const WORDS: [&str; 12] = [
-    "please", "explain", "how", "the", "router", "finds", "a", "model", "for", "every", "prompt", "today",
+    "please", "explain", "how", "the", "router", "finds", "a", "model", "for", "every", "prompt",
+    "today",
 ];
 
 /// A prompt of so many tokens, the special ones included, different for each position.
@@ -257,7 +277,10 @@ impl Times {
         self.0.saturating_record(nanos.max(1));
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "an hour in nanoseconds is below 2^53")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "an hour in nanoseconds is below 2^53"
+    )]
     fn latency(&self) -> Latency {
         let at = |quantile| self.0.value_at_quantile(quantile) as f64 / 1e3;
         Latency {
@@ -269,7 +292,10 @@ impl Times {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of prompts stay far below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of prompts stay far below 2^53"
+)]
 const fn as_f64(count: usize) -> f64 {
     count as f64
 }
@@ -277,7 +303,9 @@ const fn as_f64(count: usize) -> f64 {
 /// The memory that the process holds; Linux tells it.
 fn resident_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -285,7 +313,9 @@ fn resident_bytes() -> Option<u64> {
 fn summary(report: &Report) -> String {
     let micros = |value: f64| short(Duration::from_secs_f64(value / 1e6));
     let quantiles = |latency: &Latency| {
-        [latency.p50_us, latency.p95_us, latency.p99_us].map(micros).to_vec()
+        [latency.p50_us, latency.p95_us, latency.p99_us]
+            .map(micros)
+            .to_vec()
     };
     let stages = report.stages.iter().map(|stage| {
         let mut row = vec![stage.stage.to_owned(), stage.tokens.to_string()];
@@ -312,6 +342,9 @@ fn summary(report: &Report) -> String {
         report.encoder.device,
         report.cpus,
         table(&["stage", "tokens", "p50", "p95", "p99"], stages.collect()),
-        table(&["callers", "prompts/s", "mean batch", "p50", "p95", "p99"], load.collect()),
+        table(
+            &["callers", "prompts/s", "mean batch", "p50", "p95", "p99"],
+            load.collect()
+        ),
     )
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::centroids::labels::{Labels, PromptSource, Row, read};
+use crate::centroids::labels::{Labels, PromptSource, Row, read_labelled_by};
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
 use crate::config::Environment;
@@ -16,6 +16,9 @@ use crate::encoder::windowing::WINDOWS_MAX;
 use crate::encoder::{Encoder, Passage};
 use crate::engine::passages::{Selection, select};
 use crate::vector::Vectors;
+
+/// The key of a row that holds its label, unless told otherwise.
+pub(super) const INTENT_KEY: &str = "intent";
 
 /// Rejected rows that are named one by one; the rest is counted.
 const REJECTIONS_NAMED_MAX: usize = 20;
@@ -63,12 +66,20 @@ impl Text {
 }
 
 /// Reads files of labels. Rows that cannot be used are told with their line; what is left is the result.
-pub(super) fn read_files(paths: &[PathBuf], reporter: &Reporter) -> anyhow::Result<Labels> {
+pub(super) fn read_files(
+    paths: &[PathBuf],
+    label_key: &str,
+    reporter: &Reporter,
+) -> anyhow::Result<Labels> {
     let mut labels = Labels::default();
     for path in paths {
-        let text = std::fs::read(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
-        labels.append(read(&path.display().to_string(), &text));
+        let text =
+            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        labels.append(read_labelled_by(
+            label_key,
+            &path.display().to_string(),
+            &text,
+        ));
     }
     for rejection in labels.rejected.iter().take(REJECTIONS_NAMED_MAX) {
         reporter.warning(&format!("{rejection}; the row is left out"));
@@ -94,12 +105,17 @@ pub(super) fn embed(
     for row in rows {
         let passages = passages(&row.prompt, selection);
         if passages.is_empty() {
-            bail!("{}: the conversation holds no turn to embed; leave the row out", row.place);
+            bail!(
+                "{}: the conversation holds no turn to embed; leave the row out",
+                row.place
+            );
         }
         texts.push(passages);
     }
     let mut progress = reporter.progress("embedding", texts.len());
-    let vectors = embed_all(encoder, &texts, WINDOWS_MAX, &mut |done| progress.reached(done))?;
+    let vectors = embed_all(encoder, &texts, WINDOWS_MAX, &mut |done| {
+        progress.reached(done)
+    })?;
     Ok(vectors)
 }
 

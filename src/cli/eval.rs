@@ -9,7 +9,7 @@ use clap::Args;
 use crate::centroids::CentroidSet;
 use crate::centroids::labels::OUT_OF_SCOPE;
 use crate::cli::Failure;
-use crate::cli::dataset::{EncoderArguments, Text, embed, read_files};
+use crate::cli::dataset::{EncoderArguments, INTENT_KEY, Text, embed, read_files};
 use crate::cli::report::{Reporter, table};
 use crate::config::Environment;
 use crate::config::assemble::{fitting, read_centroids};
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// out.
     #[arg(long, value_name = "FILE")]
     map: Option<PathBuf>,
+    /// The key of a row that holds its label.
+    #[arg(long, value_name = "KEY", default_value = INTENT_KEY)]
+    label_key: String,
     /// Decides what the intervals and the shuffled control draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -46,7 +49,7 @@ pub(super) fn run(
     environment: Environment,
     reporter: &Reporter,
 ) -> Result<(), Failure> {
-    let mut labels = read_files(&arguments.data, reporter)?;
+    let mut labels = read_files(&arguments.data, &arguments.label_key, reporter)?;
     if let Some(path) = &arguments.map {
         let map = read_map(path)?;
         let n_before = labels.rows.len();
@@ -58,13 +61,20 @@ pub(super) fn run(
             None => false,
         });
         let n_left_out = n_before - labels.rows.len();
-        reporter.note(&format!("{n_left_out} of {n_before} rows have a label that the map leaves out"));
+        reporter.note(&format!(
+            "{n_left_out} of {n_before} rows have a label that the map leaves out"
+        ));
     }
     let encoder = arguments.encoder.open(environment)?;
     let here = std::path::Path::new("");
     let set = read_centroids(&arguments.centroids, here, &fitting(encoder.identity()))
         .map_err(Failure::Usage)?;
-    let vectors = embed(&labels.rows, encoder.as_ref(), arguments.text.selection(), reporter)?;
+    let vectors = embed(
+        &labels.rows,
+        encoder.as_ref(),
+        arguments.text.selection(),
+        reporter,
+    )?;
     let outcomes: Vec<Outcome> = labels
         .rows
         .iter()
@@ -99,7 +109,10 @@ fn read_map(path: &PathBuf) -> anyhow::Result<BTreeMap<IntentName, IntentName>> 
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("{} cannot be read", path.display()))?;
     serde_json::from_str(&text).with_context(|| {
-        format!("{} is not a JSON object from labels to intents", path.display())
+        format!(
+            "{} is not a JSON object from labels to intents",
+            path.display()
+        )
     })
 }
 
@@ -149,7 +162,10 @@ fn summary(report: &Report) -> String {
             controls.shuffled.n_permutations
         ));
     }
-    lines.push(format!("accepted, right   {}", percent(report.accepted_accuracy.as_ref())));
+    lines.push(format!(
+        "accepted, right   {}",
+        percent(report.accepted_accuracy.as_ref())
+    ));
     lines.push(format!(
         "rejected in scope {} (threshold {:.3})",
         percent(report.rejected_in_scope.as_ref()),
@@ -170,7 +186,10 @@ fn summary(report: &Report) -> String {
         ));
     }
     for unknown in &report.unknown_intents {
-        lines.push(format!("left out          {} rows of {}, which the set does not know", unknown.n, unknown.name));
+        lines.push(format!(
+            "left out          {} rows of {}, which the set does not know",
+            unknown.n, unknown.name
+        ));
     }
     lines.join("\n")
 }

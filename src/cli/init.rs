@@ -29,7 +29,11 @@ pub(super) fn run(
         return Ok(reporter.result(&draft.text)?);
     }
     let path = arguments.file.display();
-    let mut file = match OpenOptions::new().write(true).create_new(true).open(&arguments.file) {
+    let mut file = match OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&arguments.file)
+    {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             return Err(Failure::Usage(format!(
@@ -44,6 +48,8 @@ pub(super) fn run(
         [] => format!("wrote {path} with simulated models: no provider key was found"),
         keys => format!("wrote {path} for {}", keys.join(", ")),
     });
-    reporter.note(&format!("next: semroute check {path} && semroute serve --config {path}"));
+    reporter.note(&format!(
+        "next: semroute check {path} && semroute serve --config {path}"
+    ));
     Ok(())
 }

@@ -53,8 +53,8 @@ pub(super) fn run(
         url: quantize.url.clone(),
         licence: quantize.licence.clone(),
     };
-    let report = quantise_model(&quantize.source, &quantize.out, source)
-        .map_err(anyhow::Error::from)?;
+    let report =
+        quantise_model(&quantize.source, &quantize.out, source).map_err(anyhow::Error::from)?;
     if quantize.json {
         reporter.json(&report)?;
     } else {

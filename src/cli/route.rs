@@ -71,19 +71,27 @@ fn explained(record: &Record) -> String {
         ));
     }
     if let Some(intent) = &record.intent {
-        let scope = if intent.out_of_scope { "out of scope" } else { "in scope" };
+        let scope = if intent.out_of_scope {
+            "out of scope"
+        } else {
+            "in scope"
+        };
         lines.push(format!(
             "intent  {} {:.3}, {:.3} ahead; {scope} (threshold {:.3})",
             intent.name, intent.score, intent.margin, intent.threshold
         ));
         let behind = intent.runners_up.iter();
-        let behind: Vec<String> =
-            behind.map(|other| format!("{} {:.3}", other.name, other.score)).collect();
+        let behind: Vec<String> = behind
+            .map(|other| format!("{} {:.3}", other.name, other.score))
+            .collect();
         lines.push(format!("behind  {}", behind.join(", ")));
     }
     if let Some(text) = &record.text {
         let truncated = if text.truncated { ", truncated" } else { "" };
-        lines.push(format!("text    {} tokens in {} windows{truncated}", text.tokens, text.windows));
+        lines.push(format!(
+            "text    {} tokens in {} windows{truncated}",
+            text.tokens, text.windows
+        ));
     }
     let timings = &record.timings;
     lines.push(format!(

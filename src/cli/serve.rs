@@ -45,9 +45,13 @@ pub(super) fn run(
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}; is the port taken?"))?;
-        let address = listener.local_addr().context("the listener has no address")?;
+        let address = listener
+            .local_addr()
+            .context("the listener has no address")?;
         greet(&engine, address, reporter);
-        gateway::serve(listener, engine, stop()).await.context("the server failed")
+        gateway::serve(listener, engine, stop())
+            .await
+            .context("the server failed")
     })?;
     reporter.note("stopped; every record is written");
     Ok(())
@@ -101,7 +105,10 @@ fn greet(engine: &Engine, address: SocketAddr, reporter: &Reporter) {
         assistants.join(", "),
     ));
     if !simulated.is_empty() {
-        reporter.note(&format!("  simulated  {} (no provider is asked)", simulated.join(", ")));
+        reporter.note(&format!(
+            "  simulated  {} (no provider is asked)",
+            simulated.join(", ")
+        ));
     }
     reporter.note(
         "  keys       none are asked for: every caller is tenant `anonymous`; listen on loopback only",

@@ -9,9 +9,9 @@ use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
 use crate::centroids::labels::{Row, digest};
 use crate::centroids::manifest::ThresholdRule;
 use crate::centroids::{CentroidSet, Examples, Provenance, Training, train};
-use crate::cli::dataset::{EncoderArguments, Text, embed, read_files};
-use crate::cli::report::{Reporter, table};
 use crate::cli::Failure;
+use crate::cli::dataset::{EncoderArguments, INTENT_KEY, Text, embed, read_files};
+use crate::cli::report::{Reporter, table};
 use crate::config::Environment;
 use crate::config::assemble::fitting;
 use crate::domain::name::IntentName;
@@ -70,7 +70,8 @@ pub(super) fn run(
         encoder: fitting(encoder.identity()),
         data_digest: digest(rows.iter().chain(&out_of_scope)),
     };
-    let mut set = train(examples, training, provenance, &mut |_, _| {}).map_err(anyhow::Error::from)?;
+    let mut set =
+        train(examples, training, provenance, &mut |_, _| {}).map_err(anyhow::Error::from)?;
     let similarity = neighbour_similarity(&vectors, &intents, &mut |_, _| {});
     if let Some(similarity) = &similarity {
         set.note_neighbour_similarity(similarity.mean);
@@ -85,21 +86,21 @@ pub(super) fn run(
 }
 
 /// The rows of intents, and those out of scope.
-fn read_rows(
-    arguments: &Arguments,
-    reporter: &Reporter,
-) -> anyhow::Result<(Vec<Row>, Vec<Row>)> {
-    let mut labels = read_files(&arguments.labels, reporter)?;
+fn read_rows(arguments: &Arguments, reporter: &Reporter) -> anyhow::Result<(Vec<Row>, Vec<Row>)> {
+    let mut labels = read_files(&arguments.labels, INTENT_KEY, reporter)?;
     for contradiction in labels.contradictions() {
         reporter.warning(&contradiction.to_string());
     }
     let repeats = labels.take_duplicates();
     if !repeats.is_empty() {
-        reporter.note(&format!("{} rows stand twice and count once", repeats.len()));
+        reporter.note(&format!(
+            "{} rows stand twice and count once",
+            repeats.len()
+        ));
     }
     let (rows, mut out_of_scope) = labels.split_out_of_scope();
     if let Some(path) = &arguments.oos {
-        let more = read_files(std::slice::from_ref(path), reporter)?;
+        let more = read_files(std::slice::from_ref(path), INTENT_KEY, reporter)?;
         out_of_scope.extend(more.rows);
     }
     Ok((rows, out_of_scope))
@@ -116,9 +117,13 @@ fn write(set: &CentroidSet, out: &Path) -> anyhow::Result<()> {
     let files = set.to_files()?;
     std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
     // The vectors first: a manifest without its vectors would be an artefact that looks whole.
-    for (name, bytes) in [(VECTORS_FILE, &files.vectors), (MANIFEST_FILE, &files.manifest)] {
+    for (name, bytes) in [
+        (VECTORS_FILE, &files.vectors),
+        (MANIFEST_FILE, &files.manifest),
+    ] {
         let path = out.join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("{} cannot be written", path.display()))?;
+        std::fs::write(&path, bytes)
+            .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
 }
@@ -127,14 +132,21 @@ fn summary(set: &CentroidSet, similarity: Option<&NeighbourSimilarity>, out: &Pa
     let manifest = set.manifest();
     let similar = |name: &IntentName| {
         let intents = similarity.map(|similarity| similarity.intents.as_slice());
-        let own = intents.unwrap_or_default().iter().find(|intent| &intent.name == name);
+        let own = intents
+            .unwrap_or_default()
+            .iter()
+            .find(|intent| &intent.name == name);
         own.map_or_else(|| "–".to_owned(), |own| format!("{:.3}", own.mean))
     };
     let rows = manifest
         .intents
         .iter()
         .map(|intent| {
-            vec![intent.name.to_string(), intent.n_rows.to_string(), similar(&intent.name)]
+            vec![
+                intent.name.to_string(),
+                intent.n_rows.to_string(),
+                similar(&intent.name),
+            ]
         })
         .collect();
     let accuracy = manifest.metrics.accuracy;
@@ -157,6 +169,8 @@ fn summary(set: &CentroidSet, similarity: Option<&NeighbourSimilarity>, out: &Pa
 const fn how(rule: ThresholdRule) -> &'static str {
     match rule {
         ThresholdRule::YoudenHeldOutAndOos => "best tells held-out from out-of-scope rows",
-        ThresholdRule::Conformal5Percent => "5% of held-out rows lie below; no out-of-scope row was given",
+        ThresholdRule::Conformal5Percent => {
+            "5% of held-out rows lie below; no out-of-scope row was given"
+        }
     }
 }

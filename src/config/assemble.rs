@@ -118,8 +118,12 @@ pub fn open_encoder(
     let mut noted = |path: &str, error: &encoder::Error| {
         problems.push(Problem::new(path, error.to_string()));
     };
-    let model = model.parse().map_err(|error| noted("encoder.model", &error));
-    let device = device.parse().map_err(|error| noted("encoder.device", &error));
+    let model = model
+        .parse()
+        .map_err(|error| noted("encoder.model", &error));
+    let device = device
+        .parse()
+        .map_err(|error| noted("encoder.device", &error));
     let settings = encoder::Settings {
         model: reached(model.ok()?, environment),
         device: device.ok()?,
@@ -136,7 +140,9 @@ fn reached(source: ModelSource, environment: Environment) -> ModelSource {
     hub.token = environment.get("HF_TOKEN");
     hub.endpoint = environment.get("HF_ENDPOINT");
     hub.cache = environment.get("HF_HUB_CACHE").map(Into::into);
-    hub.offline = environment.get("HF_HUB_OFFLINE").is_some_and(|value| value != "0");
+    hub.offline = environment
+        .get("HF_HUB_OFFLINE")
+        .is_some_and(|value| value != "0");
     ModelSource::Hub(hub)
 }
 

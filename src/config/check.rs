@@ -14,7 +14,12 @@ pub fn problems_of_shape(document: &Value) -> Vec<Problem> {
     let schema = schema();
     let validator = match jsonschema::validator_for(&schema) {
         Ok(validator) => validator,
-        Err(error) => return vec![Problem::new("", format!("the schema itself is wrong: {error}"))],
+        Err(error) => {
+            return vec![Problem::new(
+                "",
+                format!("the schema itself is wrong: {error}"),
+            )];
+        }
     };
     let mut problems = Vec::new();
     for error in validator.iter_errors(document) {
@@ -61,7 +66,9 @@ fn explain_best_branch(
     problems: &mut Vec<Problem>,
 ) {
     let depth = |branch: &[ValidationError<'_>]| {
-        let depths = branch.iter().map(|error| error.instance_path().to_string().len());
+        let depths = branch
+            .iter()
+            .map(|error| error.instance_path().to_string().len());
         let mismatch = branch.iter().any(is_choice);
         (!mismatch, depths.max().unwrap_or_default())
     };
@@ -114,7 +121,9 @@ fn choices(branches: &[Vec<ValidationError<'_>>], error: &ValidationError<'_>) -
 fn known_keys(error: &ValidationError<'_>) -> Vec<String> {
     let schema = schema();
     let place = error.schema_path().to_string();
-    let place = place.strip_suffix("/additionalProperties").unwrap_or(&place);
+    let place = place
+        .strip_suffix("/additionalProperties")
+        .unwrap_or(&place);
     let mut node = &schema;
     for step in place.split('/').skip(1) {
         node = follow(node, &schema);
@@ -125,8 +134,12 @@ fn known_keys(error: &ValidationError<'_>) -> Vec<String> {
             (None, Err(_)) => node,
         };
     }
-    let properties = follow(node, &schema).get("properties").and_then(Value::as_object);
-    properties.map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+    let properties = follow(node, &schema)
+        .get("properties")
+        .and_then(Value::as_object);
+    properties
+        .map(|keys| keys.keys().cloned().collect())
+        .unwrap_or_default()
 }
 
 /// What a `$ref` points to, or the node itself.

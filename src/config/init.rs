@@ -81,7 +81,10 @@ pub fn draft(environment: Environment) -> Draft {
     let (cheap, strong) = match found.first() {
         Some(first) => {
             text.push_str(&servers(&found));
-            (format!("{}-cheap", first.name), format!("{}-strong", first.name))
+            (
+                format!("{}-cheap", first.name),
+                format!("{}-strong", first.name),
+            )
         }
         None => {
             text.push_str(SIMULATED);
@@ -114,20 +117,27 @@ models:
 ";
 
 fn servers(found: &[&Vendor]) -> String {
-    let mut text = String::from("providers:                        # secrets are named, never written here\n");
+    let mut text =
+        String::from("providers:                        # secrets are named, never written here\n");
     for vendor in found {
-        push(&mut text, format_args!(
-            "  {}: {{ kind: openai, base_url: \"{}\", api_key: env:{} }}\n",
-            vendor.name, vendor.base_url, vendor.key
-        ));
+        push(
+            &mut text,
+            format_args!(
+                "  {}: {{ kind: openai, base_url: \"{}\", api_key: env:{} }}\n",
+                vendor.name, vendor.base_url, vendor.key
+            ),
+        );
     }
     text.push_str("\nmodels:                           # prices: US dollars per million tokens; check your own\n");
     for vendor in found {
         for (suffix, offer) in [("cheap", &vendor.cheap), ("strong", &vendor.strong)] {
-            push(&mut text, format_args!(
-                "  {}-{suffix}: {{ provider: {}, name: \"{}\", price: {{ input: {}, output: {} }} }}\n",
-                vendor.name, vendor.name, offer.model, offer.input, offer.output
-            ));
+            push(
+                &mut text,
+                format_args!(
+                    "  {}-{suffix}: {{ provider: {}, name: \"{}\", price: {{ input: {}, output: {} }} }}\n",
+                    vendor.name, vendor.name, offer.model, offer.input, offer.output
+                ),
+            );
         }
     }
     text.push('\n');

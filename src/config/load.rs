@@ -35,7 +35,10 @@ pub struct Environment {
 
 impl Environment {
     /// The environment of the process.
-    #[expect(clippy::disallowed_methods, reason = "this is the one place that reads it")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is the one place that reads it"
+    )]
     pub const fn of_process() -> Self {
         Self {
             lookup: |name| std::env::var(name).ok().filter(|value| !value.is_empty()),

@@ -58,7 +58,9 @@ impl TryFrom<String> for To {
             Some(("jsonl", folder)) if !folder.is_empty() => {
                 Ok(Self::Folder(PathBuf::from(folder)))
             }
-            _ => Err(format!("{text:?} is no place for a log: write stdout or jsonl:FOLDER")),
+            _ => Err(format!(
+                "{text:?} is no place for a log: write stdout or jsonl:FOLDER"
+            )),
         }
     }
 }

@@ -59,12 +59,18 @@ mod tests {
 
     #[test]
     fn a_slip_of_the_finger_is_recognised() {
-        assert_eq!(suggestion("lisen", ["listen", "request_timeout"]), "; did you mean \"listen\"?");
+        assert_eq!(
+            suggestion("lisen", ["listen", "request_timeout"]),
+            "; did you mean \"listen\"?"
+        );
     }
 
     #[test]
     fn far_from_everything_the_names_are_listed() {
-        assert_eq!(suggestion("zzz", ["small", "large"]), "; there is small, large");
+        assert_eq!(
+            suggestion("zzz", ["small", "large"]),
+            "; there is small, large"
+        );
         assert_eq!(suggestion("zzz", []), "; there is none");
     }
 }

@@ -55,7 +55,10 @@ fn entry(property: &Value, root: &Value, path: &str, default: Option<&Value>, te
 /// The keys below a key: of the object, of each entry of a map or list, of each variant.
 fn descend(target: &Value, root: &Value, path: &str, text: &mut String) {
     section(target, root, path, text);
-    if let Some(entries) = target.get("additionalProperties").filter(|entries| entries.is_object()) {
+    if let Some(entries) = target
+        .get("additionalProperties")
+        .filter(|entries| entries.is_object())
+    {
         let path = format!("{path}.NAME");
         descend(meant(entries, root), root, &path, text);
     }
@@ -163,7 +166,11 @@ fn kind(target: &Value, root: &Value) -> String {
         _ => None,
     };
     match of {
-        Some("object") if target.get("additionalProperties").is_some_and(Value::is_object) => {
+        Some("object")
+            if target
+                .get("additionalProperties")
+                .is_some_and(Value::is_object) =>
+        {
             "map by name".to_owned()
         }
         Some("object") | None => "section".to_owned(),

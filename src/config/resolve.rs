@@ -118,11 +118,7 @@ fn threshold(out_of_scope: OutOfScope, centroids: &CentroidSet) -> f32 {
     }
 }
 
-fn targets(
-    loaded: &Loaded,
-    environment: Environment,
-    problems: &mut Vec<Problem>,
-) -> Vec<Target> {
+fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem>) -> Vec<Target> {
     let servers = servers(loaded, environment, problems);
     let mut targets = Vec::new();
     for (name, model) in &loaded.config.models {
@@ -239,18 +235,19 @@ fn servers<'a>(
     servers
 }
 
-fn price(
-    price: Option<models::Price>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Price> {
+fn price(price: Option<models::Price>, path: &str, problems: &mut Vec<Problem>) -> Option<Price> {
     let price = price?;
     let mut per_token = |field: &str, usd| {
         PicoUsd::per_token(usd)
-            .map_err(|message| problems.push(Problem::new(format!("{path}.price.{field}"), message)))
+            .map_err(|message| {
+                problems.push(Problem::new(format!("{path}.price.{field}"), message))
+            })
             .ok()
     };
-    let (input, output) = (per_token("input", price.input), per_token("output", price.output));
+    let (input, output) = (
+        per_token("input", price.input),
+        per_token("output", price.output),
+    );
     Some(Price {
         input: input?,
         output: output?,
@@ -276,14 +273,18 @@ fn assistants(
 ) -> BTreeMap<AssistantName, Assistant> {
     let mut assistants = BTreeMap::new();
     if loaded.config.assistants.is_empty() {
-        let message = "there is no assistant; callers put its name in `model`, so there must be one";
+        let message =
+            "there is no assistant; callers put its name in `model`, so there must be one";
         problems.push(Problem::new("assistants", message));
     }
     for (name, assistant) in &loaded.config.assistants {
         let path = format!("assistants.{name}.routes");
         let n_routes = assistant.routes.len();
         if n_routes == 0 {
-            problems.push(Problem::new(&path, "there is no route; write at least one, without `when`"));
+            problems.push(Problem::new(
+                &path,
+                "there is no route; write at least one, without `when`",
+            ));
         }
         let mut seen = BTreeSet::new();
         let mut routes = Vec::new();
@@ -368,12 +369,7 @@ fn route(
     }
 }
 
-fn rule(
-    when: Option<&When>,
-    names: &Names<'_>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Rule {
+fn rule(when: Option<&When>, names: &Names<'_>, path: &str, problems: &mut Vec<Problem>) -> Rule {
     let Some(when) = when else {
         return Rule::Always;
     };
@@ -407,7 +403,8 @@ fn tiers(
         .iter()
         .enumerate()
         .filter_map(|(position, name)| {
-            let target = names.model(name, &format!("{path}.cascade.tiers[{position}]"), problems)?;
+            let target =
+                names.model(name, &format!("{path}.cascade.tiers[{position}]"), problems)?;
             Some(Tier {
                 target,
                 stand_ins: Vec::new(),

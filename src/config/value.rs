@@ -39,8 +39,11 @@ impl TryFrom<String> for Period {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a length of time; write it like 250ms, 20s, 5m or 1h");
-        let unit_at = text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wrong)?;
+        let wrong =
+            || format!("{text:?} is not a length of time; write it like 250ms, 20s, 5m or 1h");
+        let unit_at = text
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(wrong)?;
         let (number, unit) = text.split_at(unit_at);
         let number: f64 = number.parse().map_err(|_| wrong())?;
         let unit_s = match unit {

@@ -121,6 +121,10 @@ mod tests {
 
     #[test]
     fn names_with_dots_and_slashes_are_common_and_fine() {
-        assert!("meta-llama/Llama-3.3-70B@v1:free".parse::<ModelName>().is_ok());
+        assert!(
+            "meta-llama/Llama-3.3-70B@v1:free"
+                .parse::<ModelName>()
+                .is_ok()
+        );
     }
 }

@@ -358,7 +358,8 @@ fn lanes(
         }
     }
     let whole = combined.into_iter().fold(start, &combine);
-    rest.iter().fold(whole, |result, value| combine(result, read(*value)))
+    rest.iter()
+        .fold(whole, |result, value| combine(result, read(*value)))
 }
 
 #[inline(always)]

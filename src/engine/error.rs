@@ -26,13 +26,17 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The body is too long.
-    #[error("the request's body is longer than {bytes_max} bytes, which is the most that is accepted")]
+    #[error(
+        "the request's body is longer than {bytes_max} bytes, which is the most that is accepted"
+    )]
     TooLarge {
         /// The limit.
         bytes_max: usize,
     },
     /// The encoder has more to do than it can.
-    #[error("the encoder has more to do than it can finish in time; try again later, or send fewer texts at once")]
+    #[error(
+        "the encoder has more to do than it can finish in time; try again later, or send fewer texts at once"
+    )]
     Overloaded,
     /// The request took too long.
     #[error("no answer came within {}s, the limit of this route or server", .limit.as_secs_f64())]
@@ -59,7 +63,10 @@ pub enum Error {
 fn upstream_message(failure: &Failure) -> String {
     match (failure.kind, &failure.upstream) {
         (FailureKind::Rejected, Some(upstream)) => {
-            format!("the model's provider refused the request with status {}", upstream.status)
+            format!(
+                "the model's provider refused the request with status {}",
+                upstream.status
+            )
         }
         (FailureKind::Rejected, None) => "the model refused the request".to_owned(),
         (FailureKind::Unavailable(reason), _) => {

@@ -152,7 +152,9 @@ impl Run<'_> {
             }
             (Delivery::Streamed, Checking::Drafts) => {
                 let stream = target.provider.stream(call).await?;
-                collect(begin(stream, ledger).await?, ledger).await.map(Draft::Pieces)
+                collect(begin(stream, ledger).await?, ledger)
+                    .await
+                    .map(Draft::Pieces)
             }
         }
     }
@@ -202,7 +204,10 @@ async fn begin(mut stream: ChunkStream, ledger: &mut Ledger) -> Result<Live, Fai
             if !first.text.is_empty() {
                 ledger.first_token_came();
             }
-            Ok(Live { first, rest: stream })
+            Ok(Live {
+                first,
+                rest: stream,
+            })
         }
         Some(Err(failure)) => Err(failure),
         None => Err(failure(

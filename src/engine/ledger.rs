@@ -193,7 +193,9 @@ impl Drop for Ledger {
             self.record.outcome = Outcome::Abandoned;
         }
         let record = self.snapshot();
-        self.engine.metrics.observe(&record, self.engine.clock().now());
+        self.engine
+            .metrics
+            .observe(&record, self.engine.clock().now());
         self.engine.log.write(&record);
     }
 }

@@ -53,7 +53,10 @@ pub fn select(messages: &[Message], selection: Selection) -> Vec<Passage> {
     });
     let latest_first = turns.rev().filter_map(|message| spoken(&message.text));
     let mut passages: Vec<Passage> = match selection {
-        Selection::LastUser => latest_first.take(1).map(|text| passage(text, 1.0)).collect(),
+        Selection::LastUser => latest_first
+            .take(1)
+            .map(|text| passage(text, 1.0))
+            .collect(),
         Selection::All => latest_first.map(|text| passage(text, 1.0)).collect(),
         Selection::Weighted => latest_first
             .take(WEIGHTED_TURNS_MAX)

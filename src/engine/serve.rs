@@ -209,7 +209,11 @@ fn find<'p>(plan: &'p Plan, asked: &str, ledger: &mut Ledger) -> Result<&'p Assi
             .get_key_value(asked)
             .ok_or_else(|| Error::UnknownModel {
                 asked: asked.to_owned(),
-                known: plan.assistants.keys().map(AssistantName::to_string).collect(),
+                known: plan
+                    .assistants
+                    .keys()
+                    .map(AssistantName::to_string)
+                    .collect(),
             })?;
     ledger.asked(name);
     Ok(assistant)
@@ -230,12 +234,14 @@ fn refused(refusal: &Refusal, ledger: &Ledger) -> IntentSignal {
 /// What drafts must satisfy on this route, compiled before anyone is asked.
 fn schema_to_check(route: &Route, request: &Request) -> Result<Option<JsonSchema>, Error> {
     match (route.verify, &request.schema) {
-        (Verify::RequestSchema, Some(schema)) => JsonSchema::compile(schema)
-            .map(Some)
-            .map_err(|problem| Error::Invalid {
-                param: Some("response_format".to_owned()),
-                message: problem.to_string(),
-            }),
+        (Verify::RequestSchema, Some(schema)) => {
+            JsonSchema::compile(schema)
+                .map(Some)
+                .map_err(|problem| Error::Invalid {
+                    param: Some("response_format".to_owned()),
+                    message: problem.to_string(),
+                })
+        }
         _ => Ok(None),
     }
 }
@@ -243,7 +249,10 @@ fn schema_to_check(route: &Route, request: &Request) -> Result<Option<JsonSchema
 /// What the record keeps of a prompt.
 fn kept_prompt(passages: &[crate::encoder::Passage], policy: PromptPolicy) -> Option<String> {
     let text = || {
-        let texts: Vec<&str> = passages.iter().map(|passage| passage.text.as_str()).collect();
+        let texts: Vec<&str> = passages
+            .iter()
+            .map(|passage| passage.text.as_str())
+            .collect();
         texts.join("\n")
     };
     match policy {

@@ -71,13 +71,14 @@ pub(super) async fn embed(
     }
 }
 
-async fn embeddings(
-    engine: &Engine,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Value, Error> {
+async fn embeddings(engine: &Engine, body: Result<Bytes, BytesRejection>) -> Result<Value, Error> {
     let body = body.map_err(|rejection| error::unreadable(&rejection))?;
-    let ask: Ask = serde_json::from_slice(&body)
-        .map_err(|problem| invalid(None, format!("the request's body cannot be read: {problem}")))?;
+    let ask: Ask = serde_json::from_slice(&body).map_err(|problem| {
+        invalid(
+            None,
+            format!("the request's body cannot be read: {problem}"),
+        )
+    })?;
     let identity = engine.encoder().identity();
     if ask.model != identity.name {
         return Err(Error::UnknownModel {
@@ -108,7 +109,8 @@ async fn embed_one(engine: &Engine, position: usize, text: String) -> Result<Emb
     embedded.map_err(|refusal| match refusal {
         Refusal::Saturated => Error::Overloaded,
         Refusal::Empty => {
-            let message = format!("`input[{position}]` holds no text; leave it out, or give it some");
+            let message =
+                format!("`input[{position}]` holds no text; leave it out, or give it some");
             invalid(Some("input"), message)
         }
         Refusal::Failed(_) | Refusal::Closed => Error::Internal {
@@ -147,7 +149,12 @@ fn inputs(input: Value) -> Result<Vec<String>, Error> {
     let items = match input {
         Value::String(text) => return Ok(vec![text]),
         Value::Array(items) => items,
-        _ => return Err(invalid(Some("input"), "`input` is neither a text nor a list of texts".to_owned())),
+        _ => {
+            return Err(invalid(
+                Some("input"),
+                "`input` is neither a text nor a list of texts".to_owned(),
+            ));
+        }
     };
     if items.is_empty() || INPUTS_MAX < items.len() {
         let message = format!("`input` has {} texts; give 1 to {INPUTS_MAX}", items.len());

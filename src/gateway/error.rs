@@ -68,14 +68,19 @@ fn upstream_body(error: &Error) -> Option<String> {
 
 /// There is nothing at this path.
 pub(super) fn not_found(path: &str) -> Response {
-    let message = format!("there is nothing at {path}; see docs/api.md for the paths that there are");
+    let message =
+        format!("there is nothing at {path}; see docs/api.md for the paths that there are");
     plain(StatusCode::NOT_FOUND, &message, "no_such_path")
 }
 
 /// The path is there, but not for this method.
 pub(super) fn wrong_method(method: &Method, path: &str) -> Response {
     let message = format!("{path} does not answer to {method}");
-    plain(StatusCode::METHOD_NOT_ALLOWED, &message, "method_not_allowed")
+    plain(
+        StatusCode::METHOD_NOT_ALLOWED,
+        &message,
+        "method_not_allowed",
+    )
 }
 
 fn plain(status: StatusCode, message: &str, code: &str) -> Response {
@@ -142,7 +147,10 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         unknown,
         Error::TooLarge { bytes_max: 0 },
         failure(FailureKind::Rejected, Some(422)),
-        failure(FailureKind::Unavailable(FailoverReason::Status429), Some(429)),
+        failure(
+            FailureKind::Unavailable(FailoverReason::Status429),
+            Some(429),
+        ),
         failure(FailureKind::Unavailable(FailoverReason::Connect), None),
         Error::CascadeExhausted(fault),
         Error::Overloaded,

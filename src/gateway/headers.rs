@@ -34,8 +34,15 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
         set("x-semroute-assistant", assistant.to_string());
     }
     if let Some(intent) = &record.intent {
-        let name = if intent.out_of_scope { "none" } else { intent.name.as_str() };
-        set("x-semroute-intent", format!("{name};score={:.2}", intent.score));
+        let name = if intent.out_of_scope {
+            "none"
+        } else {
+            intent.name.as_str()
+        };
+        set(
+            "x-semroute-intent",
+            format!("{name};score={:.2}", intent.score),
+        );
     }
     if let Some(decision) = &record.decision {
         set("x-semroute-route", decision.route.to_string());
@@ -45,13 +52,19 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
         set("x-semroute-target", served_by.target.to_string());
     }
     set("x-semroute-attempts", record.attempts.len().to_string());
-    set("x-semroute-escalations", record.escalations.len().to_string());
+    set(
+        "x-semroute-escalations",
+        record.escalations.len().to_string(),
+    );
     set("x-semroute-failovers", record.failovers.len().to_string());
     if let Some(verdict) = record.verdicts.last() {
         let word = if verdict.passes() { "passed" } else { "failed" };
         set("x-semroute-verdict", format!("{}:{word}", verdict.check));
     }
-    set("x-semroute-overhead-ms", format!("{:.3}", as_millis(record.timings.overhead())));
+    set(
+        "x-semroute-overhead-ms",
+        format!("{:.3}", as_millis(record.timings.overhead())),
+    );
     if record.simulated {
         set("x-semroute-simulated", "true".to_owned());
     }

@@ -138,7 +138,11 @@ fn assistant(engine: &Engine, asked: Option<&str>) -> Result<String, Error> {
             param: Some("model".to_owned()),
             message: format!(
                 "there are several assistants; name one in `model`: {}",
-                plan.assistants.keys().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+                plan.assistants
+                    .keys()
+                    .map(ToString::to_string)
+                    .collect::<Vec<_>>()
+                    .join(", ")
             ),
         }),
     }

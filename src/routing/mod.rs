@@ -56,17 +56,14 @@ pub fn decide<'a>(
     rules: impl IntoIterator<Item = &'a Rule>,
     signals: &Signals,
 ) -> Option<Decision> {
-    rules
-        .into_iter()
-        .enumerate()
-        .find_map(|(route_idx, rule)| {
-            let reason = rule.matches(&signals.intent)?;
-            Some(Decision {
-                route_idx,
-                reason,
-                propensity: Ratio::ONE,
-            })
+    rules.into_iter().enumerate().find_map(|(route_idx, rule)| {
+        let reason = rule.matches(&signals.intent)?;
+        Some(Decision {
+            route_idx,
+            reason,
+            propensity: Ratio::ONE,
         })
+    })
 }
 
 impl Rule {
@@ -129,7 +126,10 @@ mod tests {
         for (signal, reason) in [
             (IntentSignal::OutOfScope, RoutedReason::OutOfScope),
             (IntentSignal::NoText, RoutedReason::NoText),
-            (IntentSignal::EncoderSaturated, RoutedReason::EncoderSaturated),
+            (
+                IntentSignal::EncoderSaturated,
+                RoutedReason::EncoderSaturated,
+            ),
             (IntentSignal::EncoderFailed, RoutedReason::EncoderFailed),
         ] {
             assert_eq!(decided(signal), (2, reason));

@@ -61,7 +61,9 @@ impl RecordLog {
     pub fn write(&self, record: &Record) {
         let Some(lines) = &self.lines else { return };
         let sent = match serde_json::to_string(record) {
-            Ok(line) => lines.send(line).map_err(|_| "the writer has ended".to_owned()),
+            Ok(line) => lines
+                .send(line)
+                .map_err(|_| "the writer has ended".to_owned()),
             Err(error) => Err(error.to_string()),
         };
         if let Err(reason) = sent {

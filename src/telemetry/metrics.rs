@@ -150,9 +150,10 @@ impl Metrics {
 
     fn register_events(&mut self) {
         let registry = &mut self.registry;
-        let mut count = |name: &str, help: &str, metric: Box<dyn FnOnce(&mut Registry, &str, &str)>| {
-            metric(registry, name, help);
-        };
+        let mut count =
+            |name: &str, help: &str, metric: Box<dyn FnOnce(&mut Registry, &str, &str)>| {
+                metric(registry, name, help);
+            };
         macro_rules! register {
             ($name:literal, $help:literal, $field:ident) => {{
                 let metric = self.$field.clone();
@@ -163,13 +164,37 @@ impl Metrics {
                 );
             }};
         }
-        register!("requests", "Requests that ended, by how they ended and whose fault an error was", requests);
-        register!("routed", "Requests that were given a route, and why it was that one", routed);
-        register!("checked", "Requests with a draft that was checked: what the escalation ratio is a share of", checked);
-        register!("escalations", "Drafts that failed a check, so that a stronger model was asked", escalations);
-        register!("failovers", "Targets that could not answer, so that another one was asked", failovers);
+        register!(
+            "requests",
+            "Requests that ended, by how they ended and whose fault an error was",
+            requests
+        );
+        register!(
+            "routed",
+            "Requests that were given a route, and why it was that one",
+            routed
+        );
+        register!(
+            "checked",
+            "Requests with a draft that was checked: what the escalation ratio is a share of",
+            checked
+        );
+        register!(
+            "escalations",
+            "Drafts that failed a check, so that a stronger model was asked",
+            escalations
+        );
+        register!(
+            "failovers",
+            "Targets that could not answer, so that another one was asked",
+            failovers
+        );
         register!("attempts", "Calls to models, and what for", attempts);
-        register!("unknown_costs", "Calls whose cost is not known, since the price or the tokens are not", unknown_costs);
+        register!(
+            "unknown_costs",
+            "Calls whose cost is not known, since the price or the tokens are not",
+            unknown_costs
+        );
         register!("tokens", "Tokens, as providers counted them", tokens);
     }
 
@@ -206,7 +231,10 @@ impl Metrics {
     }
 
     /// Counts a batch of the encoder.
-    #[expect(clippy::cast_precision_loss, reason = "a batch holds thousands of windows at most")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a batch holds thousands of windows at most"
+    )]
     pub fn observe_batch(&self, n_windows: usize) {
         self.batch_windows.observe(n_windows as f64);
     }

@@ -7,7 +7,13 @@ use std::path::{Path, PathBuf};
 const LAYERS: [&[&str]; 7] = [
     &["domain", "vector"],
     &[
-        "wire", "centroids", "routing", "cascade", "verify", "slo", "eval",
+        "wire",
+        "centroids",
+        "routing",
+        "cascade",
+        "verify",
+        "slo",
+        "eval",
     ],
     &["encoder", "provider", "store", "telemetry", "clock"],
     &["engine"],
@@ -57,7 +63,8 @@ fn sources() -> Vec<Source> {
             let inside = path.strip_prefix(&root).unwrap();
             let first = inside.components().next().unwrap().as_os_str();
             let module = first.to_string_lossy().trim_end_matches(".rs").to_owned();
-            if path.extension().is_some_and(|it| it == "rs") && module != "lib" && module != "main" {
+            if path.extension().is_some_and(|it| it == "rs") && module != "lib" && module != "main"
+            {
                 let text = fs::read_to_string(&path).unwrap();
                 found.push(Source { module, path, text });
             }

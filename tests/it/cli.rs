@@ -38,7 +38,12 @@ fn trained(labels: &str, folder: &Path, extra: &[&str]) -> (PathBuf, Output) {
     let file = folder.join("labels.jsonl");
     fs::write(&file, labels).unwrap();
     let set = folder.join("set");
-    let mut arguments = vec!["train", file.to_str().unwrap(), "--out", set.to_str().unwrap()];
+    let mut arguments = vec![
+        "train",
+        file.to_str().unwrap(),
+        "--out",
+        set.to_str().unwrap(),
+    ];
     arguments.extend(extra);
     let output = semroute(&arguments);
     (set, output)
@@ -46,12 +51,20 @@ fn trained(labels: &str, folder: &Path, extra: &[&str]) -> (PathBuf, Output) {
 
 #[test]
 fn a_prompt_is_routed_and_explained() {
-    let output = semroute(&["route", "Fix this stack trace: index out of bounds", "--json"]);
+    let output = semroute(&[
+        "route",
+        "Fix this stack trace: index out of bounds",
+        "--json",
+    ]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let decision: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(decision["target"], "coder", "{decision}");
     let output = semroute(&["route", "good evening"]);
-    assert!(out(&output).starts_with("route   everyday → small"), "{}", out(&output));
+    assert!(
+        out(&output).starts_with("route   everyday → small"),
+        "{}",
+        out(&output)
+    );
     let output = semroute(&["route", "x", "--assistant", "nobody"]);
     assert_eq!(output.status.code(), Some(2));
 }
@@ -63,10 +76,20 @@ fn training_is_the_same_each_time_and_can_be_evaluated() {
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let (again, _) = trained(LABELS, second.path(), &["--seed", "3"]);
     for file in ["manifest.json", "vectors.bin"] {
-        assert_eq!(fs::read(set.join(file)).unwrap(), fs::read(again.join(file)).unwrap(), "{file}");
+        assert_eq!(
+            fs::read(set.join(file)).unwrap(),
+            fs::read(again.join(file)).unwrap(),
+            "{file}"
+        );
     }
     let labels = first.path().join("labels.jsonl");
-    let output = semroute(&["eval", labels.to_str().unwrap(), "--centroids", set.to_str().unwrap(), "--json"]);
+    let output = semroute(&[
+        "eval",
+        labels.to_str().unwrap(),
+        "--centroids",
+        set.to_str().unwrap(),
+        "--json",
+    ]);
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(report["accuracy"]["value"], 1.0, "{report}");
     assert_eq!(report["accuracy"]["n"], 8);
@@ -76,7 +99,9 @@ fn training_is_the_same_each_time_and_can_be_evaluated() {
 #[test]
 fn bad_rows_are_left_out_and_told_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
-    let labels = format!("{LABELS}{{\"text\": \"hello\"}}\nnot json\n{{\"txt\": \"a\", \"intent\": \"b\"}}\n");
+    let labels = format!(
+        "{LABELS}{{\"text\": \"hello\"}}\nnot json\n{{\"txt\": \"a\", \"intent\": \"b\"}}\n"
+    );
     let (_, output) = trained(&labels, folder.path(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     for line in ["labels.jsonl:9", "labels.jsonl:10", "labels.jsonl:11"] {
@@ -94,7 +119,12 @@ fn a_damaged_set_is_refused_with_a_remedy() {
     let whole = fs::read(&vectors).unwrap();
     let eval = || {
         let labels = folder.path().join("labels.jsonl");
-        semroute(&["eval", labels.to_str().unwrap(), "--centroids", set.to_str().unwrap()])
+        semroute(&[
+            "eval",
+            labels.to_str().unwrap(),
+            "--centroids",
+            set.to_str().unwrap(),
+        ])
     };
     assert_eq!(eval().status.code(), Some(0));
     fs::write(&vectors, &whole[..whole.len() - 5]).unwrap();
@@ -118,13 +148,23 @@ fn a_damaged_set_is_refused_with_a_remedy() {
 fn check_tells_every_problem_and_exits_with_two() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.yaml");
-    fs::write(&path, "providers: {}\nmodels: {}\nassistants: {}\nsever: 1\nlogs: 2\n").unwrap();
+    fs::write(
+        &path,
+        "providers: {}\nmodels: {}\nassistants: {}\nsever: 1\nlogs: 2\n",
+    )
+    .unwrap();
     let output = semroute(&["check", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(2));
     let told = err(&output);
-    assert!(told.contains("error: sever: ") && told.contains("error: logs: "), "{told}");
+    assert!(
+        told.contains("error: sever: ") && told.contains("error: logs: "),
+        "{told}"
+    );
     assert_eq!(semroute(&["check"]).status.code(), Some(0));
-    assert_eq!(semroute(&["check", "no-such-file.yaml"]).status.code(), Some(2));
+    assert_eq!(
+        semroute(&["check", "no-such-file.yaml"]).status.code(),
+        Some(2)
+    );
     assert_eq!(semroute(&["no-such-command"]).status.code(), Some(2));
 }
 
@@ -142,7 +182,15 @@ fn init_never_overwrites() {
 fn bench_measures_every_stage() {
     let output = semroute(&["bench", "--rounds", "1", "--json", "--quiet"]);
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
-    assert_eq!(report["stages"].as_array().map(Vec::len), Some(16), "{report}");
+    assert_eq!(
+        report["stages"].as_array().map(Vec::len),
+        Some(16),
+        "{report}"
+    );
     let loads = report["load"].as_array().unwrap();
-    assert!(loads.iter().all(|load| 0.0 < load["prompts_per_second"].as_f64().unwrap()));
+    assert!(
+        loads
+            .iter()
+            .all(|load| 0.0 < load["prompts_per_second"].as_f64().unwrap())
+    );
 }

@@ -63,7 +63,9 @@ fn the_embedded_configuration_is_fine() {
 #[test]
 fn every_problem_of_shape_is_told_at_once_with_its_place() {
     told(
-        &format!("{MODELS}{ROUTES}sever: {{}}\nserver: {{ lisen: 127.0.0.1:1, request_timeout: 20 }}\nlog: {{ prompts: ful }}\n"),
+        &format!(
+            "{MODELS}{ROUTES}sever: {{}}\nserver: {{ lisen: 127.0.0.1:1, request_timeout: 20 }}\nlog: {{ prompts: ful }}\n"
+        ),
         &[
             "sever: there is no such key; did you mean \"server\"?",
             "server.lisen: there is no such key; did you mean \"listen\"?",
@@ -116,24 +118,49 @@ assistants:
 #[test]
 fn a_route_says_one_thing_and_the_last_one_takes_the_rest() {
     let routes = |routes: &str| format!("{MODELS}assistants:\n  assistant:\n    routes:\n{routes}");
-    told(&routes("      - { name: a }\n"), &["routes[0]: has neither `to` nor `cascade`"]);
     told(
-        &routes("      - { name: a, to: small, cascade: { tiers: [small], verify: [{ json_schema: request }] } }\n"),
+        &routes("      - { name: a }\n"),
+        &["routes[0]: has neither `to` nor `cascade`"],
+    );
+    told(
+        &routes(
+            "      - { name: a, to: small, cascade: { tiers: [small], verify: [{ json_schema: request }] } }\n",
+        ),
         &["routes[0]: has both"],
     );
     told(
-        &routes("      - { name: a, to: small }\n      - { name: b, to: large, when: { intent: code } }\n"),
-        &["routes[0]: a route without `when`", "routes[1].when: the last route"],
+        &routes(
+            "      - { name: a, to: small }\n      - { name: b, to: large, when: { intent: code } }\n",
+        ),
+        &[
+            "routes[0]: a route without `when`",
+            "routes[1].when: the last route",
+        ],
     );
-    told(&format!("{MODELS}assistants: {{ assistant: {{ routes: [] }} }}\n"), &["there is no route"]);
-    told(&format!("{MODELS}assistants: {{}}\n"), &["there is no assistant"]);
+    told(
+        &format!("{MODELS}assistants: {{ assistant: {{ routes: [] }} }}\n"),
+        &["there is no route"],
+    );
+    told(
+        &format!("{MODELS}assistants: {{}}\n"),
+        &["there is no assistant"],
+    );
 }
 
 #[test]
 fn a_secret_that_is_not_there_is_told_and_never_repeated() {
-    let text = MODELS.replace("{ kind: simulated }", "{ kind: openai, api_key: env:NO_SUCH_KEY }");
-    told(&format!("{text}{ROUTES}"), &["providers.demo.api_key: the environment variable NO_SUCH_KEY is not set"]);
-    let text = MODELS.replace("{ kind: simulated }", "{ kind: openai, api_key: sk-abcdef }");
+    let text = MODELS.replace(
+        "{ kind: simulated }",
+        "{ kind: openai, api_key: env:NO_SUCH_KEY }",
+    );
+    told(
+        &format!("{text}{ROUTES}"),
+        &["providers.demo.api_key: the environment variable NO_SUCH_KEY is not set"],
+    );
+    let text = MODELS.replace(
+        "{ kind: simulated }",
+        "{ kind: openai, api_key: sk-abcdef }",
+    );
     let found = problems(&format!("{text}{ROUTES}")).join("\n");
     assert!(found.contains("providers.demo"), "{found}");
 }
@@ -158,7 +185,12 @@ fn encoder_keys_change_the_encoder() {
         ("weighted", Selection::Weighted),
         ("all", Selection::All),
     ] {
-        assert_eq!(with(&format!("encoder: {{ text: {word} }}\n")).plan.selection, selection);
+        assert_eq!(
+            with(&format!("encoder: {{ text: {word} }}\n"))
+                .plan
+                .selection,
+            selection
+        );
     }
     let assembled = with("encoder: { wait: 40ms, windows: 2 }\n");
     assert_eq!(assembled.queue.wait_max, Duration::from_millis(40));
@@ -168,7 +200,11 @@ fn encoder_keys_change_the_encoder() {
 #[test]
 fn encoder_model_and_device_are_looked_up() {
     let folder = tempfile::tempdir().unwrap();
-    for (key, place) in [("model: gpt", "encoder.model: "), ("device: tpu", "encoder.device: "), ("model: path:nowhere", "encoder: ")] {
+    for (key, place) in [
+        ("model: gpt", "encoder.model: "),
+        ("device: tpu", "encoder.device: "),
+        ("model: path:nowhere", "encoder: "),
+    ] {
         let path = folder.path().join("config.yaml");
         std::fs::write(&path, format!("{MODELS}{ROUTES}encoder: {{ {key} }}\n")).unwrap();
         let found = semroute::config::assemble(Some(&path), NO_ENVIRONMENT);
@@ -183,8 +219,14 @@ fn intents_keys_change_what_is_in_scope() {
     assert!((calibrated.threshold - calibrated.centroids.threshold()).abs() < f32::EPSILON);
     let fixed = with("intents: { out_of_scope: 0.9 }\n").plan;
     assert!((fixed.threshold - 0.9).abs() < 1e-6);
-    told(&format!("{MODELS}{ROUTES}intents: {{ out_of_scope: 1.3 }}\n"), &["intents.out_of_scope: "]);
-    told(&format!("{MODELS}{ROUTES}intents: {{ centroids: nowhere }}\n"), &["intents.centroids: "]);
+    told(
+        &format!("{MODELS}{ROUTES}intents: {{ out_of_scope: 1.3 }}\n"),
+        &["intents.out_of_scope: "],
+    );
+    told(
+        &format!("{MODELS}{ROUTES}intents: {{ centroids: nowhere }}\n"),
+        &["intents.centroids: "],
+    );
     let folder = with("intents: { centroids: centroids/assistant }\n").plan;
     assert_eq!(folder.centroid_digest, calibrated.centroid_digest);
 }
@@ -194,10 +236,23 @@ fn provider_keys_change_the_provider() {
     let text = format!(
         "providers:\n  one: {{ kind: openai, base_url: \"http://127.0.0.1:1/v1\", api_key: env:KEY, headers: {{ x-org: env:KEY }} }}\nmodels:\n  small: {{ provider: one }}\n{ROUTES}"
     );
-    assert!(!assembled(&text).unwrap_or_else(|it| panic!("{it}")).plan.targets[0].provider.is_simulated());
-    told(&text.replace("http://127", "ftp://127"), &["providers.one.base_url: "]);
+    assert!(
+        !assembled(&text)
+            .unwrap_or_else(|it| panic!("{it}"))
+            .plan
+            .targets[0]
+            .provider
+            .is_simulated()
+    );
+    told(
+        &text.replace("http://127", "ftp://127"),
+        &["providers.one.base_url: "],
+    );
     told(&text.replace("x-org", "x org"), &["providers.one.headers"]);
-    told(&text.replace("kind: openai", "kind: opnai"), &["providers.one"]);
+    told(
+        &text.replace("kind: openai", "kind: opnai"),
+        &["providers.one"],
+    );
     let seeded = MODELS.replace("kind: simulated", "kind: simulated, seed: 7");
     assert!(assembled(&format!("{seeded}{ROUTES}")).is_ok());
 }
@@ -218,14 +273,35 @@ models:
     let assembled = assembled(&format!("{text}{ROUTES}")).unwrap_or_else(|it| panic!("{it}"));
     let target = &assembled.plan.targets[0];
     assert_eq!(target.model.upstream_name, "real-name");
-    assert_eq!(target.model.price.unwrap().input.times(2_000_000).to_string(), "3");
+    assert_eq!(
+        target
+            .model
+            .price
+            .unwrap()
+            .input
+            .times(2_000_000)
+            .to_string(),
+        "3"
+    );
     assert_eq!(target.timeouts.first_token, Duration::from_secs(1));
     assert_eq!(target.timeouts.between_tokens, Duration::from_secs(2));
     assert_eq!(target.timeouts.whole, Duration::from_secs(3));
-    told(&format!("{}{ROUTES}", text.replace("input: 1.5", "input: -1")), &["models.small.price.input"]);
-    told(&format!("{}{ROUTES}", text.replace("failure_rate: 0.5", "failure_rate: 5")), &["failure_rate"]);
+    told(
+        &format!("{}{ROUTES}", text.replace("input: 1.5", "input: -1")),
+        &["models.small.price.input"],
+    );
+    told(
+        &format!(
+            "{}{ROUTES}",
+            text.replace("failure_rate: 0.5", "failure_rate: 5")
+        ),
+        &["failure_rate"],
+    );
     let http = text.replace("{ kind: simulated }", "{ kind: openai }");
-    told(&format!("{http}{ROUTES}"), &["models.small.script: only a model of a provider of kind simulated"]);
+    told(
+        &format!("{http}{ROUTES}"),
+        &["models.small.script: only a model of a provider of kind simulated"],
+    );
 }
 
 #[test]
@@ -236,7 +312,15 @@ fn cascade_keys_change_the_cascade() {
         "{MODELS}assistants:\n  assistant:\n    routes:\n      - name: only\n        failover: [small]\n        cascade: {{ tiers: [small, large], verify: [{{ json_schema: request }}], limits: {{ time: 3s }}, on_limit: best_draft }}\n"
     );
     let assembled = assembled(&text).unwrap_or_else(|it| panic!("{it}"));
-    let route = assembled.plan.assistants.values().next().unwrap().routes.first().unwrap();
+    let route = assembled
+        .plan
+        .assistants
+        .values()
+        .next()
+        .unwrap()
+        .routes
+        .first()
+        .unwrap();
     assert_eq!(route.tiers.len(), 2);
     assert_eq!(route.tiers[1].stand_ins.len(), 1);
     assert_eq!(route.verify, Verify::RequestSchema);
@@ -247,11 +331,20 @@ fn cascade_keys_change_the_cascade() {
 #[test]
 fn log_keys_change_the_log() {
     let assembled = with("log: { to: [stdout, \"jsonl:./log\"], prompts: hashed }\n");
-    assert_eq!(assembled.outputs(), [Output::Stdout, Output::Folder("./log".into())]);
+    assert_eq!(
+        assembled.outputs(),
+        [Output::Stdout, Output::Folder("./log".into())]
+    );
     assert_eq!(assembled.plan.prompts, PromptPolicy::Hashed);
-    assert_eq!(with("log: { prompts: full }\n").plan.prompts, PromptPolicy::Full);
+    assert_eq!(
+        with("log: { prompts: full }\n").plan.prompts,
+        PromptPolicy::Full
+    );
     assert!(with("log: { to: [] }\n").outputs().is_empty());
-    told(&format!("{MODELS}{ROUTES}log: {{ to: [syslog] }}\n"), &["log.to[0]"]);
+    told(
+        &format!("{MODELS}{ROUTES}log: {{ to: [syslog] }}\n"),
+        &["log.to[0]"],
+    );
     let warned = with("log: { prompts: none }\n").warnings();
     assert!(warned.iter().any(|warning| warning.path == "log.prompts"));
     assert!(with("log: { prompts: full }\n").warnings().is_empty());
@@ -260,13 +353,21 @@ fn log_keys_change_the_log() {
 #[test]
 fn init_writes_a_configuration_that_is_fine() {
     let keyless = semroute::config::init::draft(NO_ENVIRONMENT);
-    assert_eq!(problems(&keyless.text), Vec::<String>::new(), "{}", keyless.text);
+    assert_eq!(
+        problems(&keyless.text),
+        Vec::<String>::new(),
+        "{}",
+        keyless.text
+    );
     let two = Environment::from_lookup(|name| {
-        ["OPENAI_API_KEY", "GROQ_API_KEY"].contains(&name).then(|| "k".to_owned())
+        ["OPENAI_API_KEY", "GROQ_API_KEY"]
+            .contains(&name)
+            .then(|| "k".to_owned())
     });
     let draft = semroute::config::init::draft(two);
     assert_eq!(draft.keys, ["OPENAI_API_KEY", "GROQ_API_KEY"]);
-    let loaded = parse(&draft.text, PathBuf::new()).unwrap_or_else(|it| panic!("{it}\n{}", draft.text));
+    let loaded =
+        parse(&draft.text, PathBuf::new()).unwrap_or_else(|it| panic!("{it}\n{}", draft.text));
     let assembled = assemble_over(loaded, Arc::clone(&shipped_encoder()), two);
     assert!(assembled.is_ok_and(|it| it.plan.targets.len() == 4));
 }

@@ -32,7 +32,10 @@ fn open_folder(folder: &Path) -> Result<Arc<dyn Encoder>, Error> {
 
 /// Why a folder cannot be opened.
 fn problem(folder: &Path) -> String {
-    open_folder(folder).map(|_| ()).expect_err("the folder is broken").to_string()
+    open_folder(folder)
+        .map(|_| ())
+        .expect_err("the folder is broken")
+        .to_string()
 }
 
 /// A copy of the shipped folder, to break.
@@ -74,13 +77,19 @@ impl Golden {
     fn all() -> Vec<Self> {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("evals/encoder/golden.jsonl");
         let lines = fs::read_to_string(path).unwrap();
-        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn vector(&self) -> Vec<f32> {
         let bytes = STANDARD.decode(&self.vector).unwrap();
         let (halves, _) = bytes.as_chunks::<2>();
-        halves.iter().map(|half| from_half(u16::from_le_bytes(*half))).collect()
+        halves
+            .iter()
+            .map(|half| from_half(u16::from_le_bytes(*half)))
+            .collect()
     }
 }
 
@@ -100,7 +109,10 @@ fn from_half(bits: u16) -> f32 {
 fn the_shipped_encoder_is_near_the_original_model() {
     let golden = Golden::all();
     assert!(200 <= golden.len(), "{} golden texts", golden.len());
-    let texts: Vec<_> = golden.iter().map(|golden| vec![Passage::new(&golden.text)]).collect();
+    let texts: Vec<_> = golden
+        .iter()
+        .map(|golden| vec![Passage::new(&golden.text)])
+        .collect();
     // The golden vectors are of the first window.
     let vectors = embed_all(ENCODER.as_ref(), &texts, 1, &mut |_| {}).unwrap();
     let cosines = golden.iter().zip(vectors.rows());
@@ -125,7 +137,13 @@ fn the_tokeniser_counts_as_the_original_one_does() {
 #[test]
 fn a_vector_does_not_depend_on_its_batch() {
     let long = "A long text about the history of the postal service. ".repeat(18);
-    let texts = ["hi", "Where is my parcel?", &long, "SELECT 1;", "Where is my parcel?"];
+    let texts = [
+        "hi",
+        "Where is my parcel?",
+        &long,
+        "SELECT 1;",
+        "Where is my parcel?",
+    ];
     let windows: Vec<_> = (0..8).flat_map(|_| texts.map(window)).collect();
     let together = ENCODER.encode(&windows).unwrap();
     for (position, row) in together.rows().enumerate() {
@@ -150,33 +168,59 @@ fn a_text_without_words_is_told_by_its_position() {
 
 #[test]
 fn a_window_past_the_models_and_a_token_past_its_vocabulary_are_errors() {
-    let long = Window { tokens: vec![2000; 255] };
+    let long = Window {
+        tokens: vec![2000; 255],
+    };
     let outcome = ENCODER.encode(&[long]);
-    assert!(matches!(outcome, Err(Error::WindowTooLong { found: 255, most: 254 })));
-    let strange = Window { tokens: vec![30_522] };
+    assert!(matches!(
+        outcome,
+        Err(Error::WindowTooLong {
+            found: 255,
+            most: 254
+        })
+    ));
+    let strange = Window {
+        tokens: vec![30_522],
+    };
     let outcome = ENCODER.encode(&[window("fine"), strange]);
-    assert!(matches!(outcome, Err(Error::UnknownToken { token: 30_522, vocabulary: 30_522 })));
+    assert!(matches!(
+        outcome,
+        Err(Error::UnknownToken {
+            token: 30_522,
+            vocabulary: 30_522
+        })
+    ));
 }
 
 #[test]
 fn a_long_prompt_is_windows_and_a_megabyte_is_no_more_of_them() {
-    let prepared = |text: &str| {
-        prepare(ENCODER.as_ref(), &[Passage::new(text)], WINDOWS_MAX).unwrap()
-    };
+    let prepared =
+        |text: &str| prepare(ENCODER.as_ref(), &[Passage::new(text)], WINDOWS_MAX).unwrap();
     let page = prepared(&"The committee met on Tuesday to discuss the budget. ".repeat(60));
     assert!((2..=WINDOWS_MAX).contains(&page.windows.len()) && !page.truncated);
     let megabyte = "The committee met on Tuesday to discuss the budget. ".repeat(20_000);
     assert!(1_000_000 < megabyte.len());
     let megabyte = prepared(&megabyte);
     assert!(megabyte.truncated);
-    assert_eq!((megabyte.windows.len(), megabyte.tokens), (WINDOWS_MAX, WINDOWS_MAX * 254));
+    assert_eq!(
+        (megabyte.windows.len(), megabyte.tokens),
+        (WINDOWS_MAX, WINDOWS_MAX * 254)
+    );
     let one_word = prepared(&"a".repeat(1_000_000));
     assert!(one_word.truncated && one_word.tokens == 1);
 }
 
 #[test]
 fn emoji_and_right_to_left_text_and_control_characters_have_vectors_too() {
-    for text in ["🔥🔥🔥", "👩‍💻", "ما هي عاصمة المغرب؟", "תודה רבה", "\u{202e}abc\u{202c}", "a\u{0}b", "\u{fffd}"] {
+    for text in [
+        "🔥🔥🔥",
+        "👩‍💻",
+        "ما هي عاصمة المغرب؟",
+        "תודה רבה",
+        "\u{202e}abc\u{202c}",
+        "a\u{0}b",
+        "\u{fffd}",
+    ] {
         assert!((norm(&embed(text)) - 1.0).abs() < 1e-5, "{text:?}");
     }
 }
@@ -199,7 +243,9 @@ fn the_queue_answers_as_the_encoder_does() {
     let queue = EncoderQueue::start(encoder, queue::Settings::default(), now, Box::new(|_| {}));
     let queue = queue.unwrap();
     let texts = ["Where is my parcel?", "Translate this.", "x = 1"];
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let calls = texts.map(|text| queue.embed(vec![Passage::new(text)]));
     let embeddings = runtime.block_on(futures_util::future::join_all(calls));
     for (text, embedding) in texts.iter().zip(embeddings) {
@@ -229,7 +275,9 @@ fn without_a_manifest_the_header_tells_what_was_cut_off_or_damaged() {
     assert!(problem(copy.path()).contains("damaged or cut off"));
     change(&weights, |bytes| bytes.truncate(4));
     assert!(problem(copy.path()).contains("damaged or cut off"));
-    change(&weights, |bytes| *bytes = b"not a tensor in sight, but long enough".to_vec());
+    change(&weights, |bytes| {
+        *bytes = b"not a tensor in sight, but long enough".to_vec()
+    });
     assert!(problem(copy.path()).contains("damaged or cut off"));
 }
 
@@ -254,7 +302,10 @@ fn weights_of_another_shape_are_refused_with_both_shapes() {
     let wider = config.replace("\"intermediate_size\": 1536", "\"intermediate_size\": 1024");
     fs::write(copy.path().join("config.json"), wider).unwrap();
     let problem = problem(copy.path());
-    assert!(problem.contains("[1536, 384]") && problem.contains("[1024, 384]"), "{problem}");
+    assert!(
+        problem.contains("[1536, 384]") && problem.contains("[1024, 384]"),
+        "{problem}"
+    );
 }
 
 #[test]
@@ -269,12 +320,18 @@ fn an_architecture_that_is_not_built_here_is_refused() {
 
 #[test]
 fn what_is_not_compiled_in_says_with_which_feature_it_is() {
-    let metal = open(Settings { model: ModelSource::Path(shipped()), device: DevicePreference::Metal });
+    let metal = open(Settings {
+        model: ModelSource::Path(shipped()),
+        device: DevicePreference::Metal,
+    });
     if cfg!(not(feature = "metal")) {
         let problem = metal.map(|_| ()).unwrap_err().to_string();
         assert!(problem.contains("--features metal"), "{problem}");
     }
-    let embedded = open(Settings { device: DevicePreference::Cpu, ..Settings::default() });
+    let embedded = open(Settings {
+        device: DevicePreference::Cpu,
+        ..Settings::default()
+    });
     match embedded {
         Ok(encoder) => assert_eq!(encoder.identity().digest, ENCODER.identity().digest),
         Err(problem) => assert!(problem.to_string().contains("--features embedded-model")),
@@ -290,24 +347,36 @@ fn quantising_gives_the_same_bytes_each_time_and_refuses_what_is_quantised_alrea
         licence: "Apache-2.0".to_owned(),
     };
     let published = tiny_model();
-    let reports = ["one", "two"].map(|name| {
-        quantise_model(published.path(), &folder.path().join(name), source()).unwrap()
-    });
+    let reports = ["one", "two"]
+        .map(|name| quantise_model(published.path(), &folder.path().join(name), source()).unwrap());
     assert_eq!(reports[0].digest, reports[1].digest);
     assert!(reports[0].bytes < reports[0].source_bytes);
-    let manifests = ["one", "two"].map(|name| fs::read(folder.path().join(name).join(MANIFEST_FILE)));
+    let manifests =
+        ["one", "two"].map(|name| fs::read(folder.path().join(name).join(MANIFEST_FILE)));
     let [first, second] = manifests.map(Result::unwrap);
     assert_eq!(first, second);
-    assert_eq!(Manifest::parse(Path::new("m"), &first).unwrap().dimensions, 16);
+    assert_eq!(
+        Manifest::parse(Path::new("m"), &first).unwrap().dimensions,
+        16
+    );
 
     let before = open_folder(published.path()).unwrap();
     let after = open_folder(&folder.path().join("one")).unwrap();
     assert_eq!(after.identity().name, "again");
-    let window = [Window { tokens: vec![5, 6, 7, 8] }];
-    let (before, after) = (before.encode(&window).unwrap(), after.encode(&window).unwrap());
+    let window = [Window {
+        tokens: vec![5, 6, 7, 8],
+    }];
+    let (before, after) = (
+        before.encode(&window).unwrap(),
+        after.encode(&window).unwrap(),
+    );
     assert!(0.999 < dot(before.row(0).unwrap(), after.row(0).unwrap()));
 
-    let again = quantise_model(&folder.path().join("one"), &folder.path().join("three"), source());
+    let again = quantise_model(
+        &folder.path().join("one"),
+        &folder.path().join("three"),
+        source(),
+    );
     assert!(again.unwrap_err().to_string().contains("expected F32"));
 }
 
@@ -320,7 +389,11 @@ fn tiny_model() -> tempfile::TempDir {
         "type_vocab_size": 2, "vocab_size": 30522, "layer_norm_eps": 1e-12,
     });
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
-    fs::copy(shipped().join("tokenizer.json"), folder.path().join("tokenizer.json")).unwrap();
+    fs::copy(
+        shipped().join("tokenizer.json"),
+        folder.path().join("tokenizer.json"),
+    )
+    .unwrap();
     let attention = "encoder.layer.0.attention";
     let linears = [
         (format!("{attention}.self.query"), 16, 16),
@@ -331,23 +404,39 @@ fn tiny_model() -> tempfile::TempDir {
         ("encoder.layer.0.output.dense".to_owned(), 16, 32),
     ];
     let mut tensors: Vec<(String, Vec<usize>)> = vec![
-        ("embeddings.word_embeddings.weight".to_owned(), vec![30_522, 16]),
-        ("embeddings.position_embeddings.weight".to_owned(), vec![32, 16]),
-        ("embeddings.token_type_embeddings.weight".to_owned(), vec![2, 16]),
+        (
+            "embeddings.word_embeddings.weight".to_owned(),
+            vec![30_522, 16],
+        ),
+        (
+            "embeddings.position_embeddings.weight".to_owned(),
+            vec![32, 16],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".to_owned(),
+            vec![2, 16],
+        ),
         ("pooler.dense.weight".to_owned(), vec![16, 16]),
     ];
     for (name, outputs, inputs) in linears {
         tensors.push((format!("{name}.weight"), vec![outputs, inputs]));
         tensors.push((format!("{name}.bias"), vec![outputs]));
     }
-    for place in ["embeddings", &format!("{attention}.output"), "encoder.layer.0.output"] {
+    for place in [
+        "embeddings",
+        &format!("{attention}.output"),
+        "encoder.layer.0.output",
+    ] {
         tensors.push((format!("{place}.LayerNorm.weight"), vec![16]));
         tensors.push((format!("{place}.LayerNorm.bias"), vec![16]));
     }
-    let bytes = tensors.iter().map(|(_, shape)| varied_floats(shape.iter().product()));
+    let bytes = tensors
+        .iter()
+        .map(|(_, shape)| varied_floats(shape.iter().product()));
     let bytes: Vec<Vec<u8>> = bytes.collect();
     let views = tensors.iter().zip(&bytes).map(|((name, shape), bytes)| {
-        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        let view =
+            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
         (name, view.unwrap())
     });
     let file = safetensors::serialize(views, None).unwrap();

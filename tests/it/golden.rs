@@ -28,7 +28,8 @@ fn the_reference_of_every_key_is_committed() {
 
 #[test]
 fn the_error_table_is_documented() {
-    let api = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
+    let api =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/api.md")).unwrap();
     for (status, kind, code) in error_table() {
         let is_documented = api.lines().any(|line| {
             line.starts_with('|')
@@ -37,6 +38,9 @@ fn the_error_table_is_documented() {
                 && line.contains(code)
         });
         // A refusal keeps the provider's own status, which the table writes as a range.
-        assert!(is_documented || code == "upstream_rejected", "{status} {kind} {code}");
+        assert!(
+            is_documented || code == "upstream_rejected",
+            "{status} {kind} {code}"
+        );
     }
 }

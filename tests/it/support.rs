@@ -43,7 +43,10 @@ impl Server {
         Self::over(assembled).await
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the server ends with the test's runtime")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the server ends with the test's runtime"
+    )]
     async fn over(assembled: Assembled) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let monotonic = Arc::clone(&clock);
@@ -114,7 +117,9 @@ impl Reply {
     }
 
     pub(crate) fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -125,7 +130,10 @@ impl Reply {
     pub(crate) fn error(&self) -> (u16, String, String) {
         let error = &self.json()["error"];
         let word = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
-        assert!(!word("message").is_empty() && !word("type").is_empty(), "{error}");
+        assert!(
+            !word("message").is_empty() && !word("type").is_empty(),
+            "{error}"
+        );
         (self.status, word("code"), word("param"))
     }
 }
