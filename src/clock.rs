@@ -15,6 +15,10 @@ pub trait Clock: Send + Sync {
 
 /// The clock of the machine.
 #[derive(Debug, Clone, Copy)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "callers import it by this name, where `System` would say nothing"
+)]
 pub struct SystemClock {
     started: std::time::Instant,
 }
@@ -50,6 +54,10 @@ impl Clock for SystemClock {
 
 /// A clock that a test sets.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "callers import it by this name, where `Manual` would say nothing"
+)]
 pub struct ManualClock {
     elapsed_nanos: std::sync::atomic::AtomicU64,
 }

@@ -115,16 +115,16 @@ def chats_and_streams(server):
 def escalates(server):
     schema = {
         "type": "object",
-        "properties": {"total": {"type": "number"}, "currency": {"type": "string"}},
-        "required": ["total", "currency"],
+        "properties": {"name": {"type": "string"}, "age": {"type": "number"}},
+        "required": ["name", "age"],
     }
     raw = server.client.chat.completions.with_raw_response.create(
         model="assistant",
-        messages=[{"role": "user", "content": "Extract the total and the currency from: Invoice 17, due 12 March, total 84.50 EUR"}],
-        response_format={"type": "json_schema", "json_schema": {"name": "invoice", "schema": schema}},
+        messages=[{"role": "user", "content": "Extract the name and the email address from this signature: Anna Meier, Head of Sales, anna@example.org"}],
+        response_format={"type": "json_schema", "json_schema": {"name": "person", "schema": schema}},
     )
     answer = json.loads(raw.parse().choices[0].message.content)
-    assert isinstance(answer["total"], (int, float)) and isinstance(answer["currency"], str)
+    assert isinstance(answer["age"], (int, float)) and isinstance(answer["name"], str)
     for name in ["route", "target", "attempts", "escalations", "failovers", "verdict", "cost-usd"]:
         print(f"x-semroute-{name}: {raw.headers[f'x-semroute-{name}']}")
     assert raw.headers["x-semroute-target"] == "frontier" and raw.headers["x-semroute-escalations"] == "1"

@@ -13,6 +13,7 @@ pub struct Cascade {
     checking: Checking,
     limits: Limits,
     reached: Vec<ModelId>,
+    has_rejected_draft: bool,
 }
 
 /// The tiers laid end to end: who could be asked, in order.
@@ -39,6 +40,7 @@ impl Cascade {
             checking,
             limits,
             reached: Vec::new(),
+            has_rejected_draft: false,
         }
     }
 
@@ -73,6 +75,7 @@ impl Cascade {
         let Some(fault) = verdict.fault.clone() else {
             return Transition::plain(Step::Answer(Acceptance::Passed));
         };
+        self.has_rejected_draft = true;
         let (from, tier_idx) = self.current();
         match self.advance(tier_idx + 1, now) {
             Some(to) => Transition {
@@ -99,6 +102,10 @@ impl Cascade {
                 },
                 change: Some(Change::FailedOver { from, to, reason }),
             },
+            // The stronger tiers are down, but there is a draft, and the route says that it will do.
+            None if self.has_rejected_draft && self.limits.on_limit == OnLimit::BestDraft => {
+                Transition::plain(Step::Answer(Acceptance::Rejected))
+            }
             None if self.is_over(now) => Transition::plain(Step::GiveUp(Defeat::DeadlinePassed)),
             None => Transition::plain(Step::GiveUp(Defeat::Upstream(failure))),
         }

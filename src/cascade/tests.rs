@@ -143,6 +143,22 @@ fn when_every_draft_failed_the_route_says_whether_that_is_an_error() {
 }
 
 #[test]
+fn a_rejected_draft_is_better_than_none_when_the_stronger_models_are_down() {
+    for (on_limit, is_answered) in [(OnLimit::BestDraft, true), (OnLimit::Error, false)] {
+        let tiers = [tier(CHEAP, &[]), tier(STRONG, &[])];
+        let mut cascade = Cascade::new(&tiers, Checking::Drafts, limits(on_limit));
+        cascade.next(Event::Begun, at(0));
+        cascade.next(failed_check(), at(1));
+        let end = cascade.next(down(FailoverReason::Connect), at(2)).step;
+        assert_eq!(
+            end == Step::Answer(Acceptance::Rejected),
+            is_answered,
+            "{end:?}"
+        );
+    }
+}
+
+#[test]
 fn no_escalation_starts_after_the_deadline() {
     let mut cascade = two_tiers(OnLimit::BestDraft);
     cascade.next(Event::Begun, at(0));
@@ -211,9 +227,9 @@ fn the_same_model_is_never_asked_twice() {
 /// What the world may answer to a step, picked by a number.
 fn reply(step: &Step, choice: u8) -> Option<Event> {
     match step {
-        Step::Call { .. } if choice % 3 == 0 => Some(down(FailoverReason::Status5xx)),
+        Step::Call { .. } if choice.is_multiple_of(3) => Some(down(FailoverReason::Status5xx)),
         Step::Call { .. } => Some(Event::Drafted),
-        Step::Verify if choice % 2 == 0 => Some(failed_check()),
+        Step::Verify if choice.is_multiple_of(2) => Some(failed_check()),
         Step::Verify => Some(passed()),
         Step::Answer(_) | Step::GiveUp(_) => None,
     }

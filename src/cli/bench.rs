@@ -81,7 +81,7 @@ struct Latency {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let encoder = arguments.encoder.open(environment)?;
     let here = std::path::Path::new("");
@@ -206,7 +206,7 @@ async fn ask(
 ) -> anyhow::Result<Load> {
     let settings = Settings {
         // Every prompt shall be encoded, however long it waits: this measures the encoder.
-        wait_max: Duration::from_secs(3600),
+        wait_max: Duration::from_hours(1),
         ..Settings::default()
     };
     let queue = EncoderQueue::start(
@@ -267,7 +267,7 @@ struct Times(Histogram<u64>);
 impl Times {
     fn new() -> anyhow::Result<Self> {
         /// Longer than anything that is timed here.
-        const LONGEST: Duration = Duration::from_secs(3600);
+        const LONGEST: Duration = Duration::from_hours(1);
         let longest_ns = u64::try_from(LONGEST.as_nanos()).context("an hour in nanoseconds")?;
         Ok(Self(Histogram::new_with_bounds(1, longest_ns, 3)?))
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
 use crate::config::reference::reference;
-use crate::config::schema::schema_text;
+use crate::config::schema::committed_text;
 use crate::config::{Environment, assemble};
 
 #[derive(Debug, Args)]
@@ -25,10 +25,10 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     if arguments.schema {
-        return Ok(reporter.result(&schema_text())?);
+        return Ok(reporter.result(&committed_text())?);
     }
     if arguments.reference {
         return Ok(reporter.result(&reference())?);

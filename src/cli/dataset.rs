@@ -45,6 +45,7 @@ impl EncoderArguments {
 
 /// Which turns of a labelled conversation count.
 #[derive(Debug, Clone, Copy, Default, clap::ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub(super) enum Text {
     /// The person's last turn.
     #[default]
@@ -69,7 +70,7 @@ impl Text {
 pub(super) fn read_files(
     paths: &[PathBuf],
     label_key: &str,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> anyhow::Result<Labels> {
     let mut labels = Labels::default();
     for path in paths {
@@ -99,7 +100,7 @@ pub(super) fn embed(
     rows: &[Row],
     encoder: &dyn Encoder,
     selection: Selection,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> anyhow::Result<Vectors> {
     let mut texts = Vec::with_capacity(rows.len());
     for row in rows {
@@ -114,7 +115,7 @@ pub(super) fn embed(
     }
     let mut progress = reporter.progress("embedding", texts.len());
     let vectors = embed_all(encoder, &texts, WINDOWS_MAX, &mut |done| {
-        progress.reached(done)
+        progress.reached(done);
     })?;
     Ok(vectors)
 }

@@ -47,7 +47,7 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let mut labels = read_files(&arguments.data, &arguments.label_key, reporter)?;
     if let Some(path) = &arguments.map {

@@ -22,7 +22,7 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let draft = draft(environment);
     if arguments.file.as_os_str() == "-" {

@@ -92,7 +92,7 @@ pub fn run() -> ExitCode {
     };
     let result = log_to_stderr(verbosity, environment.get("SEMROUTE_LOG").as_deref())
         .map_err(Failure::Usage)
-        .and_then(|()| dispatch(arguments.command, environment, &reporter));
+        .and_then(|()| dispatch(arguments.command, environment, reporter));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -105,11 +105,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-fn dispatch(
-    command: Command,
-    environment: Environment,
-    reporter: &Reporter,
-) -> Result<(), Failure> {
+fn dispatch(command: Command, environment: Environment, reporter: Reporter) -> Result<(), Failure> {
     match command {
         Command::Serve(arguments) => serve::run(&arguments, environment, reporter),
         Command::Route(arguments) => route::run(&arguments, environment, reporter),

@@ -45,7 +45,7 @@ struct Quantize {
 pub(super) fn run(
     arguments: &Arguments,
     _: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let Command::Quantize(quantize) = &arguments.command;
     let source = Source {

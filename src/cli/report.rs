@@ -13,6 +13,10 @@ pub(super) struct Reporter {
     quiet: bool,
 }
 
+#[expect(
+    clippy::unused_self,
+    reason = "whoever prints goes through a reporter, whether or not that print asks it anything"
+)]
 impl Reporter {
     pub(super) const fn new(quiet: bool) -> Self {
         Self { quiet }

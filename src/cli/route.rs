@@ -33,7 +33,7 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let assembled = assemble(arguments.config.as_deref(), environment)?;
     let runtime = tokio::runtime::Builder::new_current_thread()

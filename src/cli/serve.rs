@@ -31,7 +31,7 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let assembled = assemble(arguments.config.as_deref(), environment)?;
     let listen = arguments.listen.unwrap_or_else(|| assembled.listen());
@@ -85,7 +85,7 @@ pub(super) fn monotonic(clock: &Arc<dyn Clock>) -> queue::Monotonic {
     Arc::new(move || clock.now().elapsed())
 }
 
-fn greet(engine: &Engine, address: SocketAddr, reporter: &Reporter) {
+fn greet(engine: &Engine, address: SocketAddr, reporter: Reporter) {
     let plan = engine.plan();
     let identity = engine.encoder().identity();
     let assistants: Vec<String> = plan.assistants.keys().map(ToString::to_string).collect();

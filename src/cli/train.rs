@@ -45,15 +45,16 @@ pub(super) struct Arguments {
 pub(super) fn run(
     arguments: &Arguments,
     environment: Environment,
-    reporter: &Reporter,
+    reporter: Reporter,
 ) -> Result<(), Failure> {
     let (rows, out_of_scope) = read_rows(arguments, reporter)?;
     let encoder = arguments.encoder.open(environment)?;
     let selection = arguments.text.selection();
     let vectors = embed(&rows, encoder.as_ref(), selection, reporter)?;
-    let rejected = match out_of_scope.is_empty() {
-        true => None,
-        false => Some(embed(&out_of_scope, encoder.as_ref(), selection, reporter)?),
+    let rejected = if out_of_scope.is_empty() {
+        None
+    } else {
+        Some(embed(&out_of_scope, encoder.as_ref(), selection, reporter)?)
     };
     let intents: Vec<IntentName> = rows.iter().map(|row| row.intent.clone()).collect();
     let examples = Examples {
@@ -86,7 +87,7 @@ pub(super) fn run(
 }
 
 /// The rows of intents, and those out of scope.
-fn read_rows(arguments: &Arguments, reporter: &Reporter) -> anyhow::Result<(Vec<Row>, Vec<Row>)> {
+fn read_rows(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<(Vec<Row>, Vec<Row>)> {
     let mut labels = read_files(&arguments.labels, INTENT_KEY, reporter)?;
     for contradiction in labels.contradictions() {
         reporter.warning(&contradiction.to_string());

@@ -77,18 +77,16 @@ pub fn assemble(path: Option<&Path>, environment: Environment) -> Result<Assembl
         environment,
         &mut problems,
     );
-    match encoder {
-        Some(encoder) => assemble_over(loaded, encoder, environment),
-        // Without an encoder the rest is checked all the same, so that all problems are told at once.
-        None => {
-            resolve(&loaded, environment, None, &mut problems);
-            Err(Problems(problems))
-        }
-    }
+    let Some(encoder) = encoder else {
+        // The rest is checked all the same, so that all problems are told at once.
+        resolve(&loaded, environment, None, &mut problems);
+        return Err(Problems(problems));
+    };
+    over_encoder(loaded, encoder, environment)
 }
 
 /// Assembles a configuration over an encoder that is open already.
-pub fn assemble_over(
+pub fn over_encoder(
     loaded: Loaded,
     encoder: Arc<dyn Encoder>,
     environment: Environment,

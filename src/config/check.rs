@@ -111,9 +111,10 @@ fn choices(branches: &[Vec<ValidationError<'_>>], error: &ValidationError<'_>) -
             _ => {}
         }
     }
-    match allowed.is_empty() {
-        true => error.to_string(),
-        false => format!("{} is not one of {}", error.instance(), allowed.join(", ")),
+    if allowed.is_empty() {
+        error.to_string()
+    } else {
+        format!("{} is not one of {}", error.instance(), allowed.join(", "))
     }
 }
 

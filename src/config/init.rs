@@ -78,23 +78,25 @@ pub fn draft(environment: Environment) -> Draft {
         "# A configuration of semroute. `semroute check FILE` explains every problem in it;\n\
          # `semroute serve --config FILE` runs it. docs/configuration.md lists every key.\n\n",
     );
-    let (cheap, strong) = match found.first() {
-        Some(first) => {
-            text.push_str(&servers(&found));
-            (
-                format!("{}-cheap", first.name),
-                format!("{}-strong", first.name),
-            )
-        }
-        None => {
-            text.push_str(SIMULATED);
-            ("cheap".to_owned(), "strong".to_owned())
-        }
+    let (cheap, strong) = if let Some(first) = found.first() {
+        text.push_str(&servers(&found));
+        (
+            format!("{}-cheap", first.name),
+            format!("{}-strong", first.name),
+        )
+    } else {
+        text.push_str(SIMULATED);
+        ("cheap".to_owned(), "strong".to_owned())
     };
-    let stand_in = found
-        .get(1)
-        .map_or_else(|| cheap.clone(), |second| format!("{}-strong", second.name));
-    text.push_str(&routes(&cheap, &strong, &stand_in));
+    // Another vendor stands in where there is one; else the other model does.
+    let second = found.get(1).map(|second| format!("{}-strong", second.name));
+    let names = Names {
+        instead_of_cheap: second.clone().unwrap_or_else(|| strong.clone()),
+        instead_of_strong: second.unwrap_or_else(|| cheap.clone()),
+        cheap,
+        strong,
+    };
+    text.push_str(&names.routes());
     Draft {
         text,
         keys: found.iter().map(|vendor| vendor.key).collect(),
@@ -144,9 +146,24 @@ fn servers(found: &[&Vendor]) -> String {
     text
 }
 
-fn routes(cheap: &str, strong: &str, stand_in: &str) -> String {
-    format!(
-        "\
+/// The models that the routes name.
+struct Names {
+    cheap: String,
+    strong: String,
+    instead_of_cheap: String,
+    instead_of_strong: String,
+}
+
+impl Names {
+    fn routes(&self) -> String {
+        let Self {
+            cheap,
+            strong,
+            instead_of_cheap,
+            instead_of_strong,
+        } = self;
+        format!(
+            "\
 assistants:                       # what callers put in `model`
   assistant:
     routes:                       # the first whose `when` matches is taken
@@ -159,16 +176,17 @@ assistants:                       # what callers put in `model`
       - name: everyday
         when: {{ intent: [summarisation, translation, rewriting, smalltalk, factual, creative] }}
         to: {cheap}
-        failover: [{stand_in}]
+        failover: [{instead_of_cheap}]
       - name: default             # code, maths, advice, and whatever is out of scope
         to: {strong}
-        failover: [{stand_in}]
+        failover: [{instead_of_strong}]
 
 log:
   to: [stdout]                    # or \"jsonl:./log\"
   prompts: none                   # retraining from the log needs `full`
 "
-    )
+        )
+    }
 }
 
 fn push(text: &mut String, line: std::fmt::Arguments<'_>) {

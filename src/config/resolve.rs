@@ -20,7 +20,7 @@ use crate::domain::quantity::PicoUsd;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{Assistant, Plan, PromptPolicy, Route, Target, Verify};
 use crate::provider::caller::{Caller, HttpClient, Secret, Settings};
-use crate::provider::simulated::{Script, Simulated};
+use crate::provider::simulated::Simulated;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::Rule;
 use crate::wire::Dialect;
@@ -124,7 +124,11 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
     for (name, model) in &loaded.config.models {
         let path = format!("models.{name}");
         let Some(server) = servers.get(model.provider.as_str()) else {
-            let known = loaded.config.providers.keys().map(|name| name.as_str());
+            let known = loaded
+                .config
+                .providers
+                .keys()
+                .map(super::super::domain::name::ProviderName::as_str);
             let hint = suggestion(model.provider.as_str(), known);
             let message = format!("no provider is called \"{}\"{hint}", model.provider);
             problems.push(Problem::new(format!("{path}.provider"), message));
@@ -163,7 +167,7 @@ impl Server {
     ) -> Option<Arc<dyn Provider>> {
         match self {
             Self::Simulated { seed } => {
-                let script = model.script.clone().unwrap_or_else(Script::default);
+                let script = model.script.clone().unwrap_or_default();
                 Some(Arc::new(Simulated::new(script, *seed)))
             }
             Self::Http(caller) => {
@@ -240,7 +244,7 @@ fn price(price: Option<models::Price>, path: &str, problems: &mut Vec<Problem>) 
     let mut per_token = |field: &str, usd| {
         PicoUsd::per_token(usd)
             .map_err(|message| {
-                problems.push(Problem::new(format!("{path}.price.{field}"), message))
+                problems.push(Problem::new(format!("{path}.price.{field}"), message));
             })
             .ok()
     };

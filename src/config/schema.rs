@@ -10,7 +10,7 @@ pub fn schema() -> Value {
 }
 
 /// The schema as it is committed in `docs/`.
-pub fn schema_text() -> String {
+pub fn committed_text() -> String {
     let mut text = serde_json::to_string_pretty(&schema()).unwrap_or_default();
     text.push('\n');
     text

@@ -13,7 +13,7 @@ use serde::Deserialize;
 pub struct Period(Duration);
 
 /// A day: no request, and no wait within one, is meant to take longer.
-const PERIOD_MAX: Duration = Duration::from_secs(24 * 3600);
+const PERIOD_MAX: Duration = Duration::from_hours(24);
 
 /// What a period looks like.
 const PERIOD_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$";

@@ -6,6 +6,10 @@ use crate::domain::quantity::PicoUsd;
 
 /// The position of a model in the plan. Names are resolved to it once, when the config is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "callers import it by this name, beside ids of other things"
+)]
 pub struct ModelId(pub usize);
 
 /// A model that can be asked.

@@ -117,6 +117,7 @@ impl PicoUsd {
     }
 
     /// This price for so many tokens.
+    #[must_use]
     pub const fn times(self, n_tokens: u64) -> Self {
         Self(self.0.saturating_mul(n_tokens))
     }

@@ -85,7 +85,7 @@ pub struct TextUsed {
     pub windows: usize,
     /// Whether the prompt went on past the last window.
     pub truncated: bool,
-    /// How many windows the encoder worked on together with these.
+    /// How many prompts the encoder worked on together, this one included.
     pub batch_size: usize,
 }
 
@@ -274,6 +274,32 @@ pub enum Outcome {
     },
     /// The caller left.
     Abandoned,
+}
+
+impl Record {
+    /// The call whose answer the caller gets: the last one that did not fail.
+    pub fn served_by(&self) -> Option<&Attempt> {
+        self.attempts.iter().rfind(|attempt| {
+            !matches!(
+                attempt.result,
+                AttemptResult::Failed(_) | AttemptResult::Rejected
+            )
+        })
+    }
+}
+
+impl Outcome {
+    /// How it is written in metrics and log lines.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Answered => "answered",
+            Self::Decided => "decided",
+            Self::AnsweredRejected => "answered_rejected",
+            Self::Failed { .. } => "failed",
+            Self::Abandoned => "abandoned",
+        }
+    }
 }
 
 #[cfg(test)]

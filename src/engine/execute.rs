@@ -13,7 +13,6 @@ use crate::cascade::{Acceptance, Cascade, Change, Checking, Event, Limits, Step}
 use crate::domain::chat::{Answer, Chunk, Delivery, Request, Usage};
 use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, FailureKind, Purpose};
 use crate::domain::model::ModelId;
-use crate::domain::quantity::Moment;
 use crate::domain::record::Outcome;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::{Plan, Route, Target};
@@ -56,7 +55,7 @@ pub(super) struct Live {
 impl Run<'_> {
     /// Goes through the route's tiers until there is an answer or none to be had.
     pub(super) async fn execute(&self, ledger: &mut Ledger) -> Result<Draft, Error> {
-        let deadline = ledger.began() + self.limit;
+        let deadline = ledger.deadline();
         let mut cascade = Cascade::new(
             &self.route.tiers,
             self.checking(),
@@ -73,15 +72,13 @@ impl Run<'_> {
                 self.note(change, ledger);
             }
             event = match transition.step {
-                Step::Call { target, purpose } => {
-                    match self.call(target, purpose, deadline, ledger).await {
-                        Ok(brought) => {
-                            draft = Some(brought);
-                            Event::Drafted
-                        }
-                        Err(failure) => Event::Failed(failure),
+                Step::Call { target, purpose } => match self.call(target, purpose, ledger).await {
+                    Ok(brought) => {
+                        draft = Some(brought);
+                        Event::Drafted
                     }
-                }
+                    Err(failure) => Event::Failed(failure),
+                },
                 Step::Verify => self.verify(draft.as_ref(), ledger),
                 Step::Answer(acceptance) => {
                     ledger.record.outcome = match acceptance {
@@ -109,7 +106,6 @@ impl Run<'_> {
         &self,
         id: ModelId,
         purpose: Purpose,
-        deadline: Moment,
         ledger: &mut Ledger,
     ) -> Result<Draft, Failure> {
         let Some(target) = self.plan.target(id) else {
@@ -120,7 +116,7 @@ impl Run<'_> {
         };
         ledger.record.simulated |= target.provider.is_simulated();
         ledger.call_began(&target.model, purpose);
-        let left = deadline.since(self.engine.clock.now());
+        let left = ledger.time_left();
         let brought = tokio::time::timeout(left, self.ask(target, ledger))
             .await
             .unwrap_or_else(|_| {

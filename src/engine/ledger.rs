@@ -24,6 +24,7 @@ pub struct Ledger {
     engine: Arc<Engine>,
     plan: Arc<Plan>,
     began: Moment,
+    deadline: Moment,
     call: Option<OpenCall>,
 }
 
@@ -65,9 +66,11 @@ impl Ledger {
             simulated: false,
             outcome: Outcome::Pending,
         };
+        let began = engine.clock().now();
         Self {
             record,
-            began: engine.clock().now(),
+            began,
+            deadline: began + plan.request_timeout,
             engine: Arc::clone(engine),
             plan,
             call: None,
@@ -79,9 +82,19 @@ impl Ledger {
         Arc::clone(&self.plan)
     }
 
-    /// When the request came.
-    pub const fn began(&self) -> Moment {
-        self.began
+    /// Sets how long the request may take, from when it came.
+    pub fn limit(&mut self, limit: Duration) {
+        self.deadline = self.began + limit;
+    }
+
+    /// When the request must be over.
+    pub const fn deadline(&self) -> Moment {
+        self.deadline
+    }
+
+    /// How much of its time is left.
+    pub fn time_left(&self) -> Duration {
+        self.deadline.since(self.engine.clock().now())
     }
 
     /// Notes which assistant was asked.
@@ -153,7 +166,8 @@ impl Ledger {
 
     /// The record as it stands, with the time up to now: what headers and trailing comments say.
     pub fn snapshot(&mut self) -> Record {
-        self.record.timings.total = self.engine.clock().now().since(self.began);
+        let now = self.engine.clock().now();
+        self.record.timings.total = now.since(self.began);
         self.record.cost_usd = self
             .record
             .attempts
@@ -161,7 +175,11 @@ impl Ledger {
             .fold(Cost::Known(PicoUsd::ZERO), |sum, attempt| {
                 sum.plus(attempt.cost_usd)
             });
-        self.record.clone()
+        let mut record = self.record.clone();
+        if let Some(call) = &self.call {
+            record.timings.upstream += now.since(call.began);
+        }
+        record
     }
 
     fn end_call(&mut self, result: AttemptResult, usage: Option<Usage>, status: Option<u16>) {
@@ -193,11 +211,33 @@ impl Drop for Ledger {
             self.record.outcome = Outcome::Abandoned;
         }
         let record = self.snapshot();
+        tell(&record);
         self.engine
             .metrics
             .observe(&record, self.engine.clock().now());
         self.engine.log.write(&record);
     }
+}
+
+/// One line for people.
+fn tell(record: &Record) {
+    let intent = record.intent.as_ref().map(|intent| intent.name.as_str());
+    let decision = record.decision.as_ref();
+    let served_by = record.served_by();
+    tracing::info!(
+        request_id = %record.request_id,
+        endpoint = record.endpoint,
+        intent = intent.unwrap_or("none"),
+        route = decision.map_or("none", |decision| decision.route.as_str()),
+        reason = decision.map_or("none", |decision| decision.reason.as_str()),
+        target = served_by.map_or("none", |attempt| attempt.target.as_str()),
+        escalations = record.escalations.len(),
+        failovers = record.failovers.len(),
+        total_ms = as_millis(record.timings.total),
+        simulated = record.simulated,
+        "{}",
+        record.outcome.as_str()
+    );
 }
 
 /// Mean time between output tokens after the first, in milliseconds.

@@ -7,6 +7,7 @@ use futures_util::stream::{self, BoxStream};
 use sha2::{Digest, Sha256};
 
 use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
+use crate::domain::event::{FailoverReason, Failure, FailureKind};
 use crate::domain::name::AssistantName;
 use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
 use crate::encoder::{Embedding, Refusal};
@@ -59,10 +60,17 @@ impl Engine {
     pub async fn answer(self: &Arc<Self>, request: &Request, mut ledger: Ledger) -> Served {
         let plan = ledger.plan();
         match self.run(&plan, request, &mut ledger).await {
-            Ok(draft) => Served {
-                record: ledger.snapshot(),
-                reply: Ok(hand_over(draft, ledger)),
-            },
+            Ok(draft) => {
+                let mut record = ledger.snapshot();
+                if let Draft::Live(_) = draft {
+                    // How it ends, and what it costs, is not known yet.
+                    record.outcome = Outcome::Pending;
+                }
+                Served {
+                    record,
+                    reply: Ok(hand_over(draft, ledger)),
+                }
+            }
             Err(error) => Served::failed(error, ledger),
         }
     }
@@ -101,14 +109,17 @@ impl Engine {
         let assistant = find(plan, &request.model, ledger)?;
         let signals = self.signals(plan, &request.messages, ledger).await;
         let route = self.route(plan, assistant, &signals, ledger)?;
-        let limit = route.time_max.unwrap_or(plan.request_timeout);
+        let limit = route
+            .time_max
+            .map_or(plan.request_timeout, |it| it.min(plan.request_timeout));
+        ledger.limit(limit);
         let run = Run {
             engine: self,
             plan,
             route,
             request,
             schema: schema_to_check(route, request)?,
-            limit: limit.min(plan.request_timeout),
+            limit,
         };
         run.execute(ledger).await
     }
@@ -303,10 +314,21 @@ fn pass_on(
     .boxed()
 }
 
+/// The request's own time was over before the stream was.
+fn out_of_time() -> Failure {
+    Failure {
+        kind: FailureKind::Unavailable(FailoverReason::TimeoutBetweenTokens),
+        message: "the request's own time was over before the answer was whole".to_owned(),
+        upstream: None,
+    }
+}
+
 async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, Option<Passing>)> {
     let next = match passing.first.take() {
         Some(first) => Some(Ok(first)),
-        None => passing.rest.next().await,
+        None => tokio::time::timeout(passing.ledger.time_left(), passing.rest.next())
+            .await
+            .unwrap_or_else(|_| Some(Err(out_of_time()))),
     };
     match next {
         Some(Ok(chunk)) => {

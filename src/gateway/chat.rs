@@ -55,7 +55,7 @@ fn respond(served: Served, created_unix_s: u64) -> Response {
 
 /// What an answer that was made here says of itself.
 fn stamp(record: &Record, created_unix_s: u64) -> Stamp {
-    let served_by = record.attempts.last();
+    let served_by = record.served_by();
     let model = served_by.map(|attempt| attempt.target.to_string());
     Stamp {
         id: format!("chatcmpl-{}", record.request_id),

@@ -48,7 +48,7 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
         set("x-semroute-route", decision.route.to_string());
         set("x-semroute-reason", decision.reason.to_string());
     }
-    if let Some(served_by) = record.attempts.last() {
+    if let Some(served_by) = record.served_by() {
         set("x-semroute-target", served_by.target.to_string());
     }
     set("x-semroute-attempts", record.attempts.len().to_string());
@@ -75,7 +75,7 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
 
 /// What is known only when a stream has ended: the trailing comment.
 pub(super) fn trailer(record: &Record) -> Value {
-    let usage = record.attempts.last().and_then(|attempt| attempt.usage);
+    let usage = record.served_by().and_then(|attempt| attempt.usage);
     json!({ "semroute": {
         "request_id": record.request_id,
         "cost_usd": record.cost_usd,

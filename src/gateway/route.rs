@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::future::join_all;
+use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +21,10 @@ use crate::wire::Dialect;
 
 /// The most prompts of one batch: as many as the encoder works off within a second or two.
 const BATCH_PROMPTS_MAX: usize = 256;
+
+/// How many prompts of one batch may wait for the encoder together. All at once, they would outlast the
+/// bound on waiting, and push single prompts out of the queue.
+const IN_QUEUE_MAX: usize = 16;
 
 /// One prompt: a text, or a conversation.
 #[derive(Debug, Deserialize)]
@@ -76,21 +80,22 @@ pub(super) async fn batch(
     let request_id = headers::request_id(&headers);
     match read_batch(&engine, body) {
         Ok((asked, texts)) => {
-            let decisions = texts.into_iter().enumerate().map(|(position, text)| {
-                let id = format!("{request_id}-{position}");
-                let ledger = Ledger::open(&engine, "/v1/route/batch", id);
-                let (engine, asked) = (&engine, &asked);
-                async move { engine.decide(asked, &[said(text)], ledger).await }
-            });
-            let decisions: Vec<Value> = join_all(decisions)
-                .await
-                .iter()
+            let decisions: Vec<Value> = stream::iter(texts.into_iter().enumerate())
+                .map(|(position, text)| {
+                    let id = format!("{request_id}-{position}");
+                    let ledger = Ledger::open(&engine, "/v1/route/batch", id);
+                    let (engine, asked) = (&engine, &asked);
+                    async move { engine.decide(asked, &[said(text)], ledger).await }
+                })
+                .buffered(IN_QUEUE_MAX)
                 .map(|decided| match &decided.outcome {
                     Ok(()) => explanation(&decided.record),
                     Err(error) => error::body(error),
                 })
-                .collect();
-            Json(json!({ "decisions": decisions })).into_response()
+                .collect()
+                .await;
+            let body = Json(json!({ "decisions": decisions }));
+            ([("x-request-id", request_id)], body).into_response()
         }
         Err(error) => {
             let ledger = Ledger::open(&engine, "/v1/route/batch", request_id);

@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn nothing_counted_is_unknown_and_not_zero() {
-        assert_eq!(ratio(&Window::new(Duration::from_secs(60)), 5), None);
+        assert_eq!(ratio(&Window::new(Duration::from_mins(1)), 5), None);
     }
 
     #[test]
     fn one_of_four_is_a_quarter() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(Duration::from_mins(1));
         for hit in [Hit::Yes, Hit::No, Hit::No, Hit::No] {
             window.count(hit, at(10));
         }
@@ -115,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_is_older_than_the_window_is_forgotten() {
-        let mut window = Window::new(Duration::from_secs(60));
+        let mut window = Window::new(Duration::from_mins(1));
         window.count(Hit::Yes, at(0));
         window.count(Hit::No, at(30));
         assert_eq!(ratio(&window, 59), Some(0.5));
@@ -129,7 +129,7 @@ mod tests {
             mut cases in prop::collection::vec((0_u64..300, any::<bool>()), 1..200),
         ) {
             cases.sort_by_key(|(second, _)| *second);
-            let mut window = Window::new(Duration::from_secs(60));
+            let mut window = Window::new(Duration::from_mins(1));
             for (second, hit) in &cases {
                 window.count(if *hit { Hit::Yes } else { Hit::No }, at(*second));
             }

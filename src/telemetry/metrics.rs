@@ -23,7 +23,7 @@ use crate::slo::{Hit, Window};
 
 /// The window of the escalation ratio. An hour shows a provider's changed output format within minutes,
 /// and still holds enough requests of a quiet route to mean something.
-const ESCALATION_WINDOW: Duration = Duration::from_secs(3600);
+const ESCALATION_WINDOW: Duration = Duration::from_hours(1);
 
 type Counters<L> = Family<L, Counter>;
 type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
@@ -150,52 +150,46 @@ impl Metrics {
 
     fn register_events(&mut self) {
         let registry = &mut self.registry;
-        let mut count =
-            |name: &str, help: &str, metric: Box<dyn FnOnce(&mut Registry, &str, &str)>| {
-                metric(registry, name, help);
-            };
-        macro_rules! register {
-            ($name:literal, $help:literal, $field:ident) => {{
-                let metric = self.$field.clone();
-                count(
-                    $name,
-                    $help,
-                    Box::new(move |registry, name, help| registry.register(name, help, metric)),
-                );
-            }};
-        }
-        register!(
+        registry.register(
             "requests",
             "Requests that ended, by how they ended and whose fault an error was",
-            requests
+            self.requests.clone(),
         );
-        register!(
+        registry.register(
             "routed",
             "Requests that were given a route, and why it was that one",
-            routed
+            self.routed.clone(),
         );
-        register!(
+        registry.register(
             "checked",
             "Requests with a draft that was checked: what the escalation ratio is a share of",
-            checked
+            self.checked.clone(),
         );
-        register!(
+        registry.register(
             "escalations",
             "Drafts that failed a check, so that a stronger model was asked",
-            escalations
+            self.escalations.clone(),
         );
-        register!(
+        registry.register(
             "failovers",
             "Targets that could not answer, so that another one was asked",
-            failovers
+            self.failovers.clone(),
         );
-        register!("attempts", "Calls to models, and what for", attempts);
-        register!(
+        registry.register(
+            "attempts",
+            "Calls to models, and what for",
+            self.attempts.clone(),
+        );
+        registry.register(
             "unknown_costs",
             "Calls whose cost is not known, since the price or the tokens are not",
-            unknown_costs
+            self.unknown_costs.clone(),
         );
-        register!("tokens", "Tokens, as providers counted them", tokens);
+        registry.register(
+            "tokens",
+            "Tokens, as providers counted them",
+            self.tokens.clone(),
+        );
     }
 
     fn register_quantities(&mut self) {
@@ -284,18 +278,15 @@ impl Metrics {
     }
 
     fn observe_outcome(&self, record: &Record) {
-        let (outcome, error_type) = match &record.outcome {
-            Outcome::Pending | Outcome::Abandoned => ("abandoned", "none"),
-            Outcome::Answered => ("answered", "none"),
-            Outcome::Decided => ("decided", "none"),
-            Outcome::AnsweredRejected => ("answered_rejected", "none"),
-            Outcome::Failed { error_type, .. } => ("failed", error_type.as_str()),
+        let error_type = match &record.outcome {
+            Outcome::Failed { error_type, .. } => error_type.as_str(),
+            _ => "none",
         };
         let assistant = record.assistant.as_ref();
         let labels = RequestLabels {
             endpoint: record.endpoint,
             assistant: assistant.map_or_else(|| "none".to_owned(), ToString::to_string),
-            outcome,
+            outcome: record.outcome.as_str(),
             error_type,
         };
         self.requests.get_or_create(&labels).inc();

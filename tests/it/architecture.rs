@@ -35,14 +35,6 @@ const FORBIDDEN_TO_DECIDE: [&str; 9] = [
     "rand::rng(",
 ];
 
-/// Imports against the layers that are meant, with the reason.
-const EXCEPTIONS: [(&str, &str); 4] = [
-    ("provider", "wire"),   // a caller carries a dialect, which is pure
-    ("telemetry", "slo"),   // a gauge carries a window, which is pure
-    ("engine", "encoder"),  // listed for clarity: the engine runs everything below it
-    ("config", "provider"), // resolves names to providers
-];
-
 struct Source {
     module: String,
     path: PathBuf,
@@ -104,8 +96,7 @@ fn imports_run_downwards_only() {
                 if module == source.module || !is_module(module) {
                     continue;
                 }
-                let is_meant = EXCEPTIONS.contains(&(source.module.as_str(), module));
-                if own <= layer(module) && !is_meant {
+                if own <= layer(module) {
                     against.push(format!(
                         "{}:{}: {} imports {module}",
                         source.path.display(),

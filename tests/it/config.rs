@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use semroute::config::assemble::{Assembled, assemble_over};
+use semroute::config::assemble::{Assembled, over_encoder};
 use semroute::config::load::{EMBEDDED, parse};
 use semroute::config::{Environment, Problem, Problems};
 use semroute::engine::passages::Selection;
@@ -31,7 +31,7 @@ assistants:
 fn assembled(text: &str) -> Result<Assembled, Problems> {
     let environment = Environment::from_lookup(|name| (name == "KEY").then(|| "secret".to_owned()));
     let loaded = parse(text, PathBuf::from(env!("CARGO_MANIFEST_DIR")))?;
-    assemble_over(loaded, shipped_encoder(), environment)
+    over_encoder(loaded, shipped_encoder(), environment)
 }
 
 fn with(extra: &str) -> Assembled {
@@ -368,6 +368,6 @@ fn init_writes_a_configuration_that_is_fine() {
     assert_eq!(draft.keys, ["OPENAI_API_KEY", "GROQ_API_KEY"]);
     let loaded =
         parse(&draft.text, PathBuf::new()).unwrap_or_else(|it| panic!("{it}\n{}", draft.text));
-    let assembled = assemble_over(loaded, Arc::clone(&shipped_encoder()), two);
+    let assembled = over_encoder(loaded, Arc::clone(&shipped_encoder()), two);
     assert!(assembled.is_ok_and(|it| it.plan.targets.len() == 4));
 }

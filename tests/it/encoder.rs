@@ -276,7 +276,7 @@ fn without_a_manifest_the_header_tells_what_was_cut_off_or_damaged() {
     change(&weights, |bytes| bytes.truncate(4));
     assert!(problem(copy.path()).contains("damaged or cut off"));
     change(&weights, |bytes| {
-        *bytes = b"not a tensor in sight, but long enough".to_vec()
+        *bytes = b"not a tensor in sight, but long enough".to_vec();
     });
     assert!(problem(copy.path()).contains("damaged or cut off"));
 }

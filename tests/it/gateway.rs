@@ -15,11 +15,11 @@ use crate::support::{Reply, Server};
 fn schema_request(model: &str) -> String {
     json!({
         "model": model,
-        "messages": [{ "role": "user", "content": "Extract the total and the currency from: Invoice 17, due 12 March, total 84.50 EUR" }],
-        "response_format": { "type": "json_schema", "json_schema": { "name": "invoice", "schema": {
+        "messages": [{ "role": "user", "content": "Extract the name and the email address from this signature: Anna Meier, Head of Sales, anna@example.org" }],
+        "response_format": { "type": "json_schema", "json_schema": { "name": "person", "schema": {
             "type": "object",
-            "properties": { "total": { "type": "number" }, "currency": { "type": "string" } },
-            "required": ["total", "currency"],
+            "properties": { "name": { "type": "string" }, "age": { "type": "number" } },
+            "required": ["name", "age"],
         }}},
     })
     .to_string()
@@ -75,7 +75,7 @@ async fn a_draft_that_breaks_the_schema_is_escalated_and_headers_and_metrics_say
     assert_eq!(reply.header("x-semroute-verdict"), "json_schema:passed");
     let content = reply.json()["choices"][0]["message"]["content"].clone();
     let answer: Value = serde_json::from_str(content.as_str().unwrap()).unwrap();
-    assert!(answer["total"].is_number() && answer["currency"].is_string());
+    assert!(answer["age"].is_number() && answer["name"].is_string());
 
     let metrics = server.get("/metrics").await.text;
     let route = ["route=\"structured\""];
@@ -107,7 +107,7 @@ async fn no_piece_of_a_rejected_draft_is_streamed() {
     let reply = server.post("/v1/chat/completions", body.to_string()).await;
     assert_eq!(reply.header("x-semroute-escalations"), "1");
     let answer: Value = serde_json::from_str(&streamed_text(&reply)).unwrap();
-    assert!(answer["total"].is_number() && answer["currency"].is_string());
+    assert!(answer["age"].is_number() && answer["name"].is_string());
 }
 
 /// The text of all pieces, which must end with the end marker.
@@ -298,7 +298,7 @@ async fn bad_requests_name_the_field() {
     let schema = json!({ "type": "json_schema", "json_schema": { "name": "x", "schema": { "type": "objekt" } } });
     let body = json!({
         "model": "assistant", "response_format": schema,
-        "messages": [{ "role": "user", "content": "Pull every date and amount out of this receipt as JSON" }],
+        "messages": [{ "role": "user", "content": "Extract the name and the email address from this signature: Anna Meier, Head of Sales, anna@example.org" }],
     });
     let reply = server.post("/v1/chat/completions", body.to_string()).await;
     assert_eq!(

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use semroute::config::reference::reference;
-use semroute::config::schema::schema_text;
+use semroute::config::schema::committed_text;
 use semroute::gateway::error_table;
 
 #[track_caller]
@@ -17,7 +17,7 @@ fn same_as_committed(path: &str, fresh: &str, command: &str) {
 #[test]
 fn the_schema_of_configurations_is_committed() {
     let command = "cargo run -- check --schema";
-    same_as_committed("docs/config.schema.json", &schema_text(), command);
+    same_as_committed("docs/config.schema.json", &committed_text(), command);
 }
 
 #[test]

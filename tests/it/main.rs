@@ -1,9 +1,17 @@
 //! The one integration binary; its modules mirror `src/`.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on fails, and its helpers with it"
+)]
+
 mod architecture;
 mod cli;
 mod config;
 mod encoder;
+mod engine;
 mod gateway;
 mod golden;
 mod support;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use semroute::clock::{Clock, SystemClock};
 use semroute::config::Environment;
-use semroute::config::assemble::{Assembled, assemble_over};
+use semroute::config::assemble::{Assembled, over_encoder};
 use semroute::config::load::{EMBEDDED, parse};
 use semroute::encoder::{self, Encoder, EncoderQueue};
 use semroute::engine::{Engine, Parts};
@@ -38,7 +38,7 @@ impl Server {
         let text = config.unwrap_or(EMBEDDED);
         let loaded = parse(text, PathBuf::from(env!("CARGO_MANIFEST_DIR")));
         let assembled = loaded
-            .and_then(|loaded| assemble_over(loaded, shipped_encoder(), NO_ENVIRONMENT))
+            .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
             .unwrap_or_else(|problems| panic!("{problems}"));
         Self::over(assembled).await
     }
@@ -52,7 +52,7 @@ impl Server {
         let monotonic = Arc::clone(&clock);
         let queue = encoder::queue::Settings {
             // Tests share the machine; what is tested here is not how fast it is.
-            wait_max: Duration::from_secs(60),
+            wait_max: Duration::from_mins(1),
             ..assembled.queue
         };
         let engine = Engine::new(Parts {

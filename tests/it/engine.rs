@@ -1,0 +1,110 @@
+//! The engine without a socket, on a clock that the test sets.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use semroute::clock::{Clock, ManualClock};
+use semroute::config::assemble::over_encoder;
+use semroute::config::load::{EMBEDDED, parse};
+use semroute::domain::chat::{Message, Role};
+use semroute::encoder::{EncoderQueue, queue};
+use semroute::engine::ledger::Ledger;
+use semroute::engine::{Engine, Parts};
+use semroute::store::{Output, RecordLog};
+use semroute::telemetry::Metrics;
+use serde_json::Value;
+
+use crate::support::{NO_ENVIRONMENT, shipped_encoder};
+
+/// An engine that logs into a folder, at half past one minute after the clock began.
+fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
+    let text = EMBEDDED.replace("prompts: none", &format!("prompts: {prompts}"));
+    let assembled = parse(&text, PathBuf::new())
+        .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let clock = Arc::new(ManualClock::default());
+    clock.advance(Duration::from_secs(90));
+    let monotonic = Arc::clone(&clock);
+    let settings = queue::Settings {
+        wait_max,
+        ..assembled.queue
+    };
+    Engine::new(Parts {
+        plan: assembled.plan,
+        encoder: EncoderQueue::start(
+            shipped_encoder(),
+            settings,
+            Arc::new(move || monotonic.now().elapsed()),
+            Box::new(|_| {}),
+        )
+        .unwrap(),
+        clock,
+        metrics: Arc::new(Metrics::new()),
+        log: RecordLog::open(&[Output::Folder(folder)]).unwrap(),
+    })
+}
+
+fn said(text: &str) -> Message {
+    Message {
+        role: Role::User,
+        text: text.to_owned(),
+    }
+}
+
+/// The one record that deciding on this prompt leaves.
+async fn record(prompts: &str, text: &str) -> Value {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let engine = engine(prompts, path.clone(), Duration::from_secs(60));
+    let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
+    let decided = engine.decide("assistant", &[said(text)], ledger).await;
+    assert!(decided.outcome.is_ok());
+    drop(engine);
+    let lines = fs::read_to_string(path.join("records.jsonl")).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    serde_json::from_str(lines.trim()).unwrap()
+}
+
+#[tokio::test]
+async fn a_record_tells_what_was_decided_and_when() {
+    let record = record(
+        "none",
+        "Refactor this function in Go so that it returns early",
+    )
+    .await;
+    assert_eq!(record["version"], 1);
+    assert_eq!(record["request_id"], "request-1");
+    assert_eq!(record["time"], "1970-01-01T00:01:30.000Z");
+    assert_eq!(record["decision"]["route"], "code");
+    assert_eq!(record["decision"]["propensity"], 1.0);
+    assert_eq!(record["outcome"]["kind"], "decided");
+    assert_eq!(record["timings"]["total_ms"], 0.0, "the clock stood still");
+    assert_eq!(record["centroid_digest"].as_str().map(str::len), Some(64));
+    assert_eq!(record["encoder"]["name"], "all-MiniLM-L6-v2");
+    assert_eq!(record["prompt"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_record_keeps_as_much_of_the_prompt_as_it_is_told_to() {
+    assert_eq!(
+        record("full", "good morning").await["prompt"],
+        "good morning"
+    );
+    let hashed = record("hashed", "good morning").await["prompt"].clone();
+    assert_eq!(hashed.as_str().map(str::len), Some(64));
+    assert_eq!(record("hashed", "good morning").await["prompt"], hashed);
+    assert_ne!(record("hashed", "good evening").await["prompt"], hashed);
+}
+
+#[tokio::test]
+async fn a_request_that_is_dropped_in_the_middle_leaves_a_record_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine("none", folder.path().to_owned(), Duration::from_secs(60));
+    drop(Ledger::open(&engine, "/v1/route", "gone".to_owned()));
+    drop(engine);
+    let line = fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(line.trim()).unwrap();
+    assert_eq!(record["outcome"]["kind"], "abandoned");
+}
