@@ -219,10 +219,12 @@ fn emoji_and_right_to_left_text_and_control_characters_have_vectors_too() {
         "תודה רבה",
         "\u{202e}abc\u{202c}",
         "a\u{0}b",
-        "\u{fffd}",
     ] {
         assert!((norm(&embed(text)) - 1.0).abs() < 1e-5, "{text:?}");
     }
+    let nothing_is_left = [vec![Passage::new("\u{fffd}")]];
+    let outcome = embed_all(ENCODER.as_ref(), &nothing_is_left, 1, &mut |_| {});
+    assert!(matches!(outcome, Err(Error::NoTokens { index: 0 })));
 }
 
 #[test]

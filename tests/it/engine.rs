@@ -57,7 +57,7 @@ fn said(text: &str) -> Message {
 async fn record(prompts: &str, text: &str) -> Value {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().to_owned();
-    let engine = engine(prompts, path.clone(), Duration::from_secs(60));
+    let engine = engine(prompts, path.clone(), Duration::from_mins(1));
     let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
     let decided = engine.decide("assistant", &[said(text)], ledger).await;
     assert!(decided.outcome.is_ok());
@@ -101,7 +101,7 @@ async fn a_record_keeps_as_much_of_the_prompt_as_it_is_told_to() {
 #[tokio::test]
 async fn a_request_that_is_dropped_in_the_middle_leaves_a_record_too() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = engine("none", folder.path().to_owned(), Duration::from_secs(60));
+    let engine = engine("none", folder.path().to_owned(), Duration::from_mins(1));
     drop(Ledger::open(&engine, "/v1/route", "gone".to_owned()));
     drop(engine);
     let line = fs::read_to_string(folder.path().join("records.jsonl")).unwrap();

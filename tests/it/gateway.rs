@@ -377,10 +377,10 @@ async fn a_caller_keeps_its_own_request_id() {
     clippy::disallowed_methods,
     reason = "the server ends with the test's runtime"
 )]
-async fn upstream(status: u16, respond: fn(Value) -> Vec<String>) -> SocketAddr {
+async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr {
     let handler = move |body: Bytes| async move {
         let request: Value = serde_json::from_slice(&body).unwrap();
-        let parts = respond(request).into_iter().map(Ok::<_, Infallible>);
+        let parts = respond(&request).into_iter().map(Ok::<_, Infallible>);
         let body = Body::from_stream(futures_util::stream::iter(parts));
         (StatusCode::from_u16(status).unwrap(), body)
     };
@@ -399,7 +399,7 @@ fn config(first: SocketAddr, second: SocketAddr) -> String {
     )
 }
 
-fn echo(request: Value) -> Vec<String> {
+fn echo(request: &Value) -> Vec<String> {
     let answer = json!({
         "id": "1", "object": "chat.completion", "model": request["model"], "new_field": { "kept": true },
         "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": request.to_string() } }],

@@ -20,3 +20,20 @@ fn there_are_never_more_groups_than_windows_nor_none() {
     assert_eq!(deal(&[5, 5], 9).len(), 2);
     assert_eq!(deal(&[5, 5], 0), [[0, 1]]);
 }
+
+#[test]
+fn the_native_layers_agree_with_candle() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2");
+    let load = |backend| Bert::load(Files::read(&folder).unwrap(), Device::Cpu, backend).unwrap();
+    let (native, reference) = (load(Backend::Fastest), load(Backend::Candle));
+    assert_ne!(native.identity().kernel, reference.identity().kernel);
+    let windows = ["hi", "Where is my parcel?", "fn main() { loop {} }"].map(|text| Window {
+        tokens: native.tokenise(text).unwrap(),
+    });
+    let fast = native.encode(&windows).unwrap();
+    let slow = reference.encode(&windows).unwrap();
+    for (fast, slow) in fast.rows().zip(slow.rows()) {
+        let cosine = vector::dot(fast, slow);
+        assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+    }
+}
