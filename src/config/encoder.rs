@@ -44,7 +44,7 @@ impl Default for Encoder {
             model: "embedded".to_owned(),
             device: "auto".to_owned(),
             text: Text::LastUser,
-            wait: Period::from_millis(250),
+            wait: Period::of(crate::encoder::queue::WAIT_MAX),
             windows: crate::encoder::windowing::WINDOWS_MAX,
         }
     }

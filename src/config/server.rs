@@ -1,11 +1,15 @@
 //! Where and how the server listens.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::value::Period;
+
+/// Long enough for a slow model to answer at length, after another one failed first.
+const REQUEST_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Where and how the server listens.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -22,7 +26,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
-            request_timeout: Period::from_secs(120),
+            request_timeout: Period::of(REQUEST_TIMEOUT),
         }
     }
 }

@@ -19,14 +19,9 @@ const PERIOD_MAX: Duration = Duration::from_hours(24);
 const PERIOD_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(ms|s|m|h)$";
 
 impl Period {
-    /// So many milliseconds.
-    pub const fn from_millis(millis: u64) -> Self {
-        Self(Duration::from_millis(millis))
-    }
-
-    /// So many seconds.
-    pub const fn from_secs(seconds: u64) -> Self {
-        Self(Duration::from_secs(seconds))
+    /// So long.
+    pub const fn of(duration: Duration) -> Self {
+        Self(duration)
     }
 
     /// The length of time.
