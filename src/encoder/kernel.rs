@@ -111,23 +111,17 @@ impl Panels {
 
 /// Compiles an operation for each level and chooses at run time.
 macro_rules! operation {
-    (
-        $(#[$note:meta])*
-        $name:ident, $body:ident, ($($argument:ident: $kind:ty),*)
-        $(, portable $portable:expr, avx2 $avx2:expr)?
-    ) => {
+    ($(#[$note:meta])* $name:ident, $body:ident, ($($argument:ident: $kind:ty),*)) => {
         $(#[$note])*
         pub(super) fn $name(level: Level, $($argument: $kind),*) {
             match level.0 {
                 // NEON fuses on every machine; elsewhere a fused step would be a slow call.
-                Instructions::Portable => {
-                    $body::<{ cfg!(target_arch = "aarch64") }>($($argument,)* $($portable)?);
-                }
+                Instructions::Portable => $body::<{ cfg!(target_arch = "aarch64") }>($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 Instructions::Avx2 => {
                     #[target_feature(enable = "avx2,fma")]
                     fn vectorised($($argument: $kind),*) {
-                        $body::<true>($($argument,)* $($avx2)?);
+                        $body::<true>($($argument),*);
                     }
                     #[expect(
                         unsafe_code,
@@ -146,10 +140,7 @@ macro_rules! operation {
 
 operation!(
     /// `out = rows × panels + bias`, row after row, each as wide as the panels with their filling.
-    multiply, multiply_body, (rows: Rows<'_>, panels: &Panels, bias: &[f32], out: &mut [f32]),
-    portable portable::add_product,
-    // A closure has the instructions of the function that it stands in; a function's name has not.
-    avx2 |factor, weights, sums| avx2::add_product(factor, weights, sums)
+    multiply, multiply_body, (rows: Rows<'_>, panels: &Panels, bias: &[f32], out: &mut [f32])
 );
 operation!(
     /// The Gaussian error linear unit of every value.
@@ -187,7 +178,6 @@ fn multiply_body<const FUSED: bool>(
     panels: &Panels,
     bias: &[f32],
     out: &mut [f32],
-    add_product: impl AddProduct,
 ) {
     let width = panels.width();
     let tiles = rows.count.div_ceil(TILE_ROWS);
@@ -218,12 +208,12 @@ fn multiply_body<const FUSED: bool>(
                 };
                 let sums = (part == 0).then_some(&first_sums);
                 match count {
-                    6 => multiply_tile::<6>(rows, block, place, sums, out, add_product),
-                    5 => multiply_tile::<5>(rows, block, place, sums, out, add_product),
-                    4 => multiply_tile::<4>(rows, block, place, sums, out, add_product),
-                    3 => multiply_tile::<3>(rows, block, place, sums, out, add_product),
-                    2 => multiply_tile::<2>(rows, block, place, sums, out, add_product),
-                    _ => multiply_tile::<1>(rows, block, place, sums, out, add_product),
+                    6 => multiply_tile::<FUSED, 6>(rows, block, place, sums, out),
+                    5 => multiply_tile::<FUSED, 5>(rows, block, place, sums, out),
+                    4 => multiply_tile::<FUSED, 4>(rows, block, place, sums, out),
+                    3 => multiply_tile::<FUSED, 3>(rows, block, place, sums, out),
+                    2 => multiply_tile::<FUSED, 2>(rows, block, place, sums, out),
+                    _ => multiply_tile::<FUSED, 1>(rows, block, place, sums, out),
                 }
             }
         }
@@ -241,13 +231,12 @@ struct Place {
 }
 
 #[inline(always)]
-fn multiply_tile<const ROWS: usize>(
+fn multiply_tile<const FUSED: bool, const ROWS: usize>(
     rows: Rows<'_>,
     block: &[[f32; PANEL]],
     place: Place,
     first_sums: Option<&[f32; PANEL]>,
     out: &mut [f32],
-    add_product: impl AddProduct,
 ) {
     let inputs: [&[f32]; ROWS] = std::array::from_fn(|row| {
         let start = (place.first + row) * rows.stride + place.start;
@@ -266,60 +255,14 @@ fn multiply_tile<const ROWS: usize>(
     }
     for (depth, weights) in block.iter().enumerate() {
         for row in 0..ROWS {
-            add_product(inputs[row][depth], weights, &mut sums[row]);
+            let input = inputs[row][depth];
+            for lane in 0..PANEL {
+                sums[row][lane] = multiply_add::<FUSED>(input, weights[lane], sums[row][lane]);
+            }
         }
     }
     for (row, sums) in sums.iter().enumerate() {
         out[target(row)].copy_from_slice(sums);
-    }
-}
-
-/// Adds a factor times a row of a panel to the sums of a tile's row.
-trait AddProduct: Fn(f32, &[f32; PANEL], &mut [f32; PANEL]) + Copy {}
-
-impl<F: Fn(f32, &[f32; PANEL], &mut [f32; PANEL]) + Copy> AddProduct for F {}
-
-mod portable {
-    use super::{PANEL, multiply_add};
-
-    #[inline(always)]
-    pub(super) fn add_product(factor: f32, weights: &[f32; PANEL], sums: &mut [f32; PANEL]) {
-        for (sum, weight) in sums.iter_mut().zip(weights) {
-            *sum = multiply_add::<{ cfg!(target_arch = "aarch64") }>(factor, *weight, *sum);
-        }
-    }
-}
-
-/// The one step that is written by instruction: it is nine tenths of the time, and a compiler that is
-/// not at its highest level leaves it a loop over memory.
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use std::arch::x86_64::{_mm256_fmadd_ps, _mm256_loadu_ps, _mm256_set1_ps, _mm256_storeu_ps};
-
-    use super::PANEL;
-
-    #[target_feature(enable = "avx2,fma")]
-    #[inline]
-    pub(super) fn add_product(factor: f32, weights: &[f32; PANEL], sums: &mut [f32; PANEL]) {
-        let factor = _mm256_set1_ps(factor);
-        let (weights, _) = weights.as_chunks::<8>();
-        let (sums, _) = sums.as_chunks_mut::<8>();
-        for (sums, weights) in sums.iter_mut().zip(weights) {
-            #[expect(
-                unsafe_code,
-                reason = "each pointer is that of an array of the eight floats that are read or \
-                          written, and these instructions ask for no alignment"
-            )]
-            // SAFETY: see above.
-            unsafe {
-                let added = _mm256_fmadd_ps(
-                    factor,
-                    _mm256_loadu_ps(weights.as_ptr()),
-                    _mm256_loadu_ps(sums.as_ptr()),
-                );
-                _mm256_storeu_ps(sums.as_mut_ptr(), added);
-            }
-        }
     }
 }
 
