@@ -2,7 +2,7 @@
 //!
 //! Everything here works on vectors and bytes; who embeds the prompts and who reads the files is
 //! another layer's matter. [`labels`] reads what people labelled, [`train`](mod@train) makes a set
-//! of it and says how sure it is, [`format`] turns a set into an artefact and back, [`classify`]
+//! of it and says how sure it is, [`format`](mod@format) turns a set into an artefact and back, [`classify`]
 //! finds the nearest intent and is the only code that knows how prototypes lie in memory.
 
 pub mod classify;
