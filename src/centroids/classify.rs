@@ -49,6 +49,8 @@ impl CentroidSet {
             name: self.entry(first.intent).name.clone(),
             score: first.score,
             margin: ranking.margin(),
+            similarity: first.score,
+            scope_score: first.score,
             threshold,
             out_of_scope: first.score < threshold,
             runners_up: runners_up.collect(),

@@ -76,7 +76,7 @@ pub struct DataUsed {
 }
 
 /// One intent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IntentEntry {
     /// Its name.
     pub name: IntentName,
@@ -85,6 +85,37 @@ pub struct IntentEntry {
     /// How many rows of the vectors are its own. The intents' rows follow each other in the order
     /// of the intents.
     pub n_prototypes: usize,
+    /// What its rows scored while they were held out: what live traffic is compared with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+}
+
+/// How the rows of an intent lay while they were held out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reference {
+    /// Their scores.
+    pub score: Quantiles,
+    /// How far the second intent was behind.
+    pub margin: Quantiles,
+    /// Their cosines with the mean of the intent.
+    pub similarity: Quantiles,
+}
+
+/// A distribution by its quantiles, evenly spaced from the lowest value to the highest.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles(pub Vec<f32>);
+
+impl Quantiles {
+    /// How many there are: steps of 5%, which also cut a distribution into tenths.
+    pub const N: usize = 21;
+
+    /// Those of values in any order. `None` of nothing.
+    pub fn of(mut values: Vec<f32>) -> Option<Self> {
+        values.sort_by(f32::total_cmp);
+        let last = values.len().checked_sub(1)?;
+        let at = |step: usize| values[(2 * step * last + Self::N - 1) / (2 * (Self::N - 1))];
+        Some(Self((0..Self::N).map(at).collect()))
+    }
 }
 
 /// The file of vectors.

@@ -358,6 +358,7 @@ impl Classes {
             name: name.clone(),
             n_rows: members.len(),
             n_prototypes: 1,
+            reference: None,
         };
         self.names.iter().zip(&self.members).map(entry).collect()
     }

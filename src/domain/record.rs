@@ -94,11 +94,15 @@ pub struct TextUsed {
 pub struct Intent {
     /// The nearest intent.
     pub name: IntentName,
-    /// Its cosine similarity, −1 to 1.
+    /// How sure that is: comparable between prompts of one set of centroids.
     pub score: f32,
-    /// How far the second is behind.
+    /// How far the second's score is behind.
     pub margin: f32,
-    /// Below this score a prompt is out of scope.
+    /// The cosine with the mean of the intent's training prompts, −1 to 1.
+    pub similarity: f32,
+    /// How clearly the prompt belongs to any intent at all; more is clearer.
+    pub scope_score: f32,
+    /// Below this scope score a prompt is out of scope.
     pub threshold: f32,
     /// Whether it is.
     pub out_of_scope: bool,
@@ -111,7 +115,7 @@ pub struct Intent {
 pub struct RunnerUp {
     /// The intent.
     pub name: IntentName,
-    /// Its cosine similarity.
+    /// Its score.
     pub score: f32,
 }
 

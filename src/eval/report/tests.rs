@@ -15,6 +15,8 @@ fn row(label: &str, found: &str, score: f32) -> Outcome {
         name: name(found),
         score,
         margin: 0.1,
+        similarity: score,
+        scope_score: score,
         threshold: 0.5,
         out_of_scope: score < 0.5,
         runners_up: Vec::new(),
