@@ -1,8 +1,12 @@
-//! The nearest intent. This is the only reader of how prototypes lie in memory, so that other rules
-//! (several prototypes an intent, say) change nothing elsewhere.
+//! The nearest intent. This is the only reader of how prototypes lie in memory, so that one rule of
+//! training or another changes nothing elsewhere: a prompt is scored by one pass over rows, whoever
+//! made them.
 
-use crate::centroids::manifest::{IntentEntry, Manifest};
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::centroids::manifest::{IntentEntry, Manifest, ScopeRule};
 use crate::domain::name::IntentName;
+use crate::domain::quantity::Ratio;
 use crate::domain::record::{Intent, RunnerUp};
 use crate::vector::{Vectors, dot};
 
@@ -10,14 +14,18 @@ use crate::vector::{Vectors, dot};
 /// can take in of a log line.
 const RANKED_MAX: usize = 4;
 
-/// The lowest cosine there is; what an intent scores that cannot be compared.
-const SCORE_MIN: f32 = -1.0;
+/// What an intent scores that cannot be compared. Finite, so that differences stay numbers.
+const SCORE_MIN: f32 = -1e30;
 
-/// Intents and their prototypes.
+/// Intents and what their prompts look like.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CentroidSet {
     pub(super) manifest: Manifest,
     pub(super) prototypes: Prototypes,
+    /// The mean direction of each intent's rows.
+    pub(super) means: Vectors,
+    /// What scope is told by besides the score, if anything.
+    pub(super) scope_direction: Option<Vec<f32>>,
 }
 
 impl CentroidSet {
@@ -31,29 +39,60 @@ impl CentroidSet {
         self.manifest.intents.iter().map(|entry| &entry.name)
     }
 
-    /// The threshold found at training time; an operator may set another.
+    /// How many rows a prompt is compared with.
+    pub fn n_prototypes(&self) -> usize {
+        self.prototypes.vectors().len()
+    }
+
+    /// The scope score below which a prompt is out of scope, as training found it.
     pub fn threshold(&self) -> f32 {
-        self.manifest.threshold.value
+        self.manifest.scope.threshold
+    }
+
+    /// The scope score that such a share of prompts in scope stays below.
+    pub fn threshold_at(&self, p_value: Ratio) -> f32 {
+        self.manifest.scope.held_out.at(p_value)
     }
 
     /// Where a prompt's unit vector lies among the intents. The vector must come from the encoder
     /// that the manifest names. Of intents equally near, the earlier in the manifest wins.
     pub fn classify(&self, vector: &[f32], threshold: f32) -> Intent {
-        let ranking = self.prototypes.rank(vector);
+        let scores = self.prototypes.scores(vector);
+        let ranking = Ranking::of(&scores);
+        let odds = Odds::of(&scores, ranking.first().score, self.manifest.temperature);
         let first = ranking.first();
-        let runners_up = ranking.behind_first().map(|ranked| RunnerUp {
-            name: self.entry(ranked.intent).name.clone(),
-            score: ranked.score,
-        });
+        let probability = odds.probability(first.score);
+        let runners_up: Vec<RunnerUp> = ranking
+            .behind_first()
+            .map(|ranked| RunnerUp {
+                name: self.entry(ranked.intent).name.clone(),
+                score: odds.probability(ranked.score),
+            })
+            .collect();
+        let scope_score = self.scope_score(vector, first.score, odds);
         Intent {
             name: self.entry(first.intent).name.clone(),
-            score: first.score,
-            margin: ranking.margin(),
-            similarity: first.score,
-            scope_score: first.score,
+            score: probability,
+            margin: probability - runners_up.first().map_or(0.0, |second| second.score),
+            similarity: similarity(&self.means, first.intent, vector),
+            scope_score,
+            p_value: self.manifest.scope.held_out.share_below(scope_score),
             threshold,
-            out_of_scope: first.score < threshold,
-            runners_up: runners_up.collect(),
+            out_of_scope: scope_score < threshold,
+            runners_up,
+        }
+    }
+
+    /// How clearly a prompt belongs to any intent.
+    fn scope_score(&self, vector: &[f32], score: f32, odds: Odds) -> f32 {
+        match self.manifest.scope.rule {
+            ScopeRule::Score => score,
+            ScopeRule::Energy => odds.energy(),
+            ScopeRule::Cosine => nearest_mean(&self.means, vector),
+            ScopeRule::Direction { gain, bias } => {
+                let along = self.scope_direction.as_deref();
+                gain * score + along.map_or(0.0, |direction| dot(direction, vector)) + bias
+            }
         }
     }
 
@@ -62,40 +101,64 @@ impl CentroidSet {
         self.manifest.metrics.neighbour_similarity = Some(similarity);
     }
 
-    /// An intent by its position, which [`Prototypes::rank`] gave.
+    /// An intent by its position, which [`Ranking`] gave.
     fn entry(&self, intent: usize) -> &IntentEntry {
         &self.manifest.intents[intent]
     }
 }
 
-/// Rows of unit vectors and which intent each belongs to. There is at least one row an intent, and
-/// at least one intent.
+/// The cosine with the mean of an intent's rows.
+pub(super) fn similarity(means: &Vectors, intent: usize, vector: &[f32]) -> f32 {
+    means.row(intent).map_or(0.0, |mean| dot(mean, vector))
+}
+
+/// The highest cosine with the mean of any intent's rows.
+pub(super) fn nearest_mean(means: &Vectors, vector: &[f32]) -> f32 {
+    means
+        .rows()
+        .map(|mean| dot(mean, vector))
+        .fold(-1.0, f32::max)
+}
+
+/// Rows and which intent each belongs to. An intent scores the highest of its rows' dot products with
+/// the prompt, each raised by the row's bias. There is at least one row an intent, and at least one
+/// intent.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Prototypes {
     /// The rows of the first intent, then those of the second, and so on.
     vectors: Vectors,
+    bias: Vec<f32>,
     /// How many rows each intent has.
     n_of_intent: Vec<usize>,
 }
 
 impl Prototypes {
-    /// `None` unless every intent has a row and every row an intent.
-    pub(super) fn new(vectors: Vectors, n_of_intent: Vec<usize>) -> Option<Self> {
+    /// `None` unless every intent has a row and every row an intent and a bias.
+    pub(super) fn new(vectors: Vectors, bias: Vec<f32>, n_of_intent: Vec<usize>) -> Option<Self> {
         let total = n_of_intent
             .iter()
             .try_fold(0_usize, |sum, n| sum.checked_add(*n))?;
-        let is_whole =
-            !n_of_intent.is_empty() && !n_of_intent.contains(&0) && total == vectors.len();
+        let is_whole = !n_of_intent.is_empty()
+            && !n_of_intent.contains(&0)
+            && total == vectors.len()
+            && total == bias.len();
         is_whole.then_some(Self {
             vectors,
+            bias,
             n_of_intent,
         })
     }
 
-    /// One row an intent. `None` without a row.
-    pub(super) fn one_each(vectors: Vectors) -> Option<Self> {
-        let n_of_intent = vec![1; vectors.len()];
-        Self::new(vectors, n_of_intent)
+    /// Rows that are compared by their cosine alone.
+    pub(super) fn nearest(vectors: Vectors, n_of_intent: Vec<usize>) -> Option<Self> {
+        let bias = vec![0.0; vectors.len()];
+        Self::new(vectors, bias, n_of_intent)
+    }
+
+    /// A weight vector and a bias an intent.
+    pub(super) fn linear(weights: Vectors, bias: Vec<f32>) -> Option<Self> {
+        let n_of_intent = vec![1; weights.len()];
+        Self::new(weights, bias, n_of_intent)
     }
 
     /// The rows, intent after intent.
@@ -103,38 +166,112 @@ impl Prototypes {
         &self.vectors
     }
 
-    /// The nearest intents, in one pass over the rows. An intent is as near as its nearest row.
-    pub(super) fn rank(&self, vector: &[f32]) -> Ranking {
-        let mut ranking = Ranking::default();
-        let mut rows = self.vectors.rows();
-        for (intent, n_rows) in self.n_of_intent.iter().enumerate() {
-            let own = rows.by_ref().take(*n_rows);
-            // `max` and `min` drop a NaN, so that a broken vector is far from everything.
-            let score = own
-                .map(|row| dot(row, vector))
-                .fold(SCORE_MIN, f32::max)
-                .min(1.0);
-            ranking.admit(Ranked { intent, score });
+    /// What each row's dot product is raised by.
+    pub(super) fn bias(&self) -> &[f32] {
+        &self.bias
+    }
+
+    /// How many rows each intent has.
+    pub(super) fn n_of_intent(&self) -> &[usize] {
+        &self.n_of_intent
+    }
+
+    /// What each intent scores, in one pass over the rows.
+    pub(super) fn scores(&self, vector: &[f32]) -> Vec<f32> {
+        let mut rows = self.vectors.rows().zip(&self.bias);
+        self.n_of_intent
+            .iter()
+            .map(|n_rows| {
+                let own = rows.by_ref().take(*n_rows);
+                // `max` drops a NaN, so that a broken vector is far from everything.
+                own.map(|(row, bias)| dot(row, vector) + bias)
+                    .fold(SCORE_MIN, f32::max)
+            })
+            .collect()
+    }
+
+    /// What each intent scores, for many prompts at once: a row a prompt.
+    pub(super) fn scores_of(&self, prompts: ArrayView2<'_, f32>) -> Array2<f32> {
+        /// Products that are held at once: 16 MiB.
+        const PRODUCTS_MAX: usize = 4 << 20;
+        let mut scores = Array2::from_elem((prompts.nrows(), self.n_of_intent.len()), SCORE_MIN);
+        let shape = (self.vectors.len(), self.vectors.dimensions());
+        let Ok(rows) = ArrayView2::from_shape(shape, self.vectors.as_flat()) else {
+            return scores;
+        };
+        let n_at_once = (PRODUCTS_MAX / self.vectors.len().max(1)).max(1);
+        let pieces = prompts.axis_chunks_iter(Axis(0), n_at_once);
+        for (piece, mut to) in pieces.zip(scores.axis_chunks_iter_mut(Axis(0), n_at_once)) {
+            let products = piece.dot(&rows.t());
+            for (product, mut to) in products.outer_iter().zip(to.outer_iter_mut()) {
+                let mut biased = product.iter().zip(&self.bias).map(|(it, bias)| it + bias);
+                for (score, n_rows) in to.iter_mut().zip(&self.n_of_intent) {
+                    *score = biased.by_ref().take(*n_rows).fold(*score, f32::max);
+                }
+            }
         }
-        ranking
+        scores
     }
 }
 
-/// An intent by its position, and how near it is.
+/// Scores as probabilities: the softmax of scores over a temperature.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Odds {
+    most: f32,
+    temperature: f32,
+    /// The sum of all odds, where the highest score has the odds 1.
+    sum: f32,
+}
+
+impl Odds {
+    pub(super) fn of(scores: &[f32], most: f32, temperature: f32) -> Self {
+        let sum = scores
+            .iter()
+            .map(|score| ((score - most) / temperature).exp())
+            .sum();
+        Self {
+            most,
+            temperature,
+            sum,
+        }
+    }
+
+    pub(super) fn probability(self, score: f32) -> f32 {
+        ((score - self.most) / self.temperature).exp() / self.sum
+    }
+
+    /// The logarithm of the sum over all intents, in the unit of scores (free energy, Liu et al. 2020).
+    pub(super) fn energy(self) -> f32 {
+        self.most + self.temperature * self.sum.ln()
+    }
+}
+
+/// An intent by its position, and what it scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Ranked {
     pub(super) intent: usize,
     pub(super) score: f32,
 }
 
-/// The nearest intents, nearest first.
+/// The intents with the highest scores, highest first.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Ranking {
     places: [Option<Ranked>; RANKED_MAX],
 }
 
 impl Ranking {
-    /// Lets a newcomer take its place behind all that are at least as near.
+    pub(super) fn of<'a>(scores: impl IntoIterator<Item = &'a f32>) -> Self {
+        let mut ranking = Self::default();
+        for (intent, score) in scores.into_iter().enumerate() {
+            ranking.admit(Ranked {
+                intent,
+                score: *score,
+            });
+        }
+        ranking
+    }
+
+    /// Lets a newcomer take its place behind all that score at least as much.
     fn admit(&mut self, newcomer: Ranked) {
         let mut displaced = Some(newcomer);
         for place in &mut self.places {
@@ -149,7 +286,7 @@ impl Ranking {
         }
     }
 
-    /// The nearest intent.
+    /// The intent with the highest score.
     pub(super) fn first(&self) -> Ranked {
         // Prototypes hold at least one intent, so the default is never seen.
         self.places[0].unwrap_or(Ranked {
@@ -159,104 +296,10 @@ impl Ranking {
     }
 
     /// The intents behind it.
-    fn behind_first(&self) -> impl Iterator<Item = Ranked> {
+    pub(super) fn behind_first(&self) -> impl Iterator<Item = Ranked> {
         self.places.into_iter().flatten().skip(1)
-    }
-
-    /// How far the second is behind the first. A lone intent is as far ahead as can be: the second
-    /// could not score less than the lowest cosine.
-    fn margin(&self) -> f32 {
-        let second = self.places[1].map_or(SCORE_MIN, |ranked| ranked.score);
-        self.first().score - second
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::vector::normalise;
-
-    fn prototypes(rows: &[[f32; 2]], n_of_intent: &[usize]) -> Prototypes {
-        let vectors = Vectors::from_flat(2, rows.concat()).unwrap();
-        Prototypes::new(vectors, n_of_intent.to_vec()).unwrap()
-    }
-
-    fn ranked(ranking: &Ranking) -> Vec<usize> {
-        std::iter::once(ranking.first())
-            .chain(ranking.behind_first())
-            .map(|ranked| ranked.intent)
-            .collect()
-    }
-
-    #[test]
-    fn an_intent_is_as_near_as_its_nearest_prototype() {
-        let set = prototypes(&[[1.0, 0.0], [-1.0, 0.0], [0.6, 0.8]], &[2, 1]);
-        let ranking = set.rank(&[-1.0, 0.0]);
-        assert_eq!(ranked(&ranking), [0, 1]);
-        assert!((ranking.margin() - 1.6).abs() < 1e-6);
-    }
-
-    #[test]
-    fn of_intents_equally_near_the_earlier_wins() {
-        let set = prototypes(
-            &[[0.0, 1.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0], [1.0, 0.0]],
-            &[1; 5],
-        );
-        assert_eq!(ranked(&set.rank(&[1.0, 0.0])), [1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn a_lone_intent_is_as_far_ahead_as_can_be() {
-        let ranking = prototypes(&[[1.0, 0.0]], &[1]).rank(&[1.0, 0.0]);
-        assert_eq!(ranked(&ranking), [0]);
-        assert!((ranking.margin() - 2.0).abs() < 1e-6);
-    }
-
-    #[test]
-    fn a_broken_vector_is_far_from_everything() {
-        let ranking = prototypes(&[[1.0, 0.0], [0.0, 1.0]], &[1, 1]).rank(&[f32::NAN, 0.0]);
-        assert!(
-            (ranking.first().score - SCORE_MIN).abs() < f32::EPSILON
-                && ranking.margin().is_finite()
-        );
-    }
-
-    #[test]
-    fn prototypes_without_an_intent_or_intents_without_a_prototype_make_no_set() {
-        let rows = || Vectors::from_flat(2, vec![1.0, 0.0, 0.0, 1.0]).unwrap();
-        for n_of_intent in [vec![], vec![1], vec![2, 0], vec![1, 2], vec![usize::MAX, 2]] {
-            assert_eq!(
-                Prototypes::new(rows(), n_of_intent.clone()),
-                None,
-                "{n_of_intent:?}"
-            );
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn the_nearest_is_the_one_that_trying_all_would_find(
-            mut rows in prop::collection::vec(prop::array::uniform3(-1.0_f32..1.0), 1..30),
-            query in prop::array::uniform3(-1.0_f32..1.0),
-            n_first in 1_usize..5,
-        ) {
-            for row in &mut rows {
-                normalise(row);
-            }
-            let n_first = n_first.min(rows.len());
-            let n_of_intent: Vec<usize> =
-                std::iter::once(n_first).chain(vec![1; rows.len() - n_first]).collect();
-            let vectors = Vectors::from_flat(3, rows.concat()).unwrap();
-            let ranking = Prototypes::new(vectors, n_of_intent).unwrap().rank(&query);
-            let cosine = |row: &[f32; 3]| dot(row, &query).clamp(-1.0, 1.0);
-            let intent_of = |row: usize| row.saturating_sub(n_first - 1);
-            let mut tried: Vec<(usize, f32)> =
-                rows.iter().enumerate().map(|(row, values)| (intent_of(row), cosine(values))).collect();
-            tried.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
-            prop_assert_eq!(ranking.first(), Ranked { intent: tried[0].0, score: tried[0].1 });
-            prop_assert!((0.0..=2.0).contains(&ranking.margin()));
-        }
-    }
-}
+mod tests;

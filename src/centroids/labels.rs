@@ -9,8 +9,8 @@ use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
-use crate::centroids::sha256_hex;
 use crate::domain::chat::{Message, Role};
 use crate::domain::name::IntentName;
 
@@ -201,20 +201,12 @@ impl Labels {
     }
 }
 
-/// The SHA-256 of prompts and labels in the order given, since that order decides which rows are
-/// held out together. File names, line numbers and other keys do not count.
-pub fn digest<'a>(rows: impl IntoIterator<Item = &'a Row>) -> String {
-    let lines: Vec<String> = rows
-        .into_iter()
-        .map(|row| {
-            let prompt = row.prompt.canonical();
-            format!("{}\t{}\t{prompt}\n", row.intent, prompt.len())
-        })
-        .collect();
-    sha256_hex(lines.iter().map(String::as_bytes))
-}
-
 impl PromptSource {
+    /// The SHA-256 of the prompt: the same if and only if the prompts are.
+    pub fn digest(&self) -> [u8; 32] {
+        Sha256::digest(self.canonical()).into()
+    }
+
     /// One text that is the same if and only if the prompts are.
     fn canonical(&self) -> String {
         match self {

@@ -1,33 +1,41 @@
-//! From labelled rows to a set: class means, and what held-out rows say of them.
+//! From labelled rows to a set: rules are compared, one is fitted to all rows, and rows that were
+//! held out say how far to trust it.
 //!
-//! The prototypes are made of all rows. Accuracy and threshold come from prototypes that did not see
-//! the row they judge, or both would flatter the set. The same rows in the same order and the same
-//! seed give the same set, bit for bit.
+//! The prototypes are made of all rows. Accuracy, temperature, scope and the distributions that live
+//! traffic is compared with come from models that did not see the row they judge, or all of them
+//! would flatter the set. The same rows in the same order and the same seed give the same set, bit
+//! for bit, on the same kind of processor, whatever the number of threads.
 
 use std::collections::BTreeSet;
 
+use crate::centroids::as_f64;
 use crate::centroids::classify::{CentroidSet, Prototypes};
 use crate::centroids::format;
 use crate::centroids::manifest::{
-    DataUsed, EncoderIdentity, FORMAT_VERSION, IntentEntry, Manifest, Metrics, Rule, Share,
-    VectorsEntry, as_f64,
+    Candidate, DataUsed, EncoderIdentity, FORMAT_VERSION, IntentEntry, Manifest, Metrics, Share,
+    VectorsEntry,
 };
-use crate::centroids::threshold::judge;
+use crate::centroids::review::{Review, review};
+use crate::centroids::rules::{Choices, Unfit, fit, mean};
+use crate::centroids::sample::Dealt;
+use crate::centroids::select::{Judged, Selection, select};
 use crate::domain::name::IntentName;
 use crate::domain::quantity::Ratio;
-use crate::vector::{Vectors, norm, weighted_direction};
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-use rand::seq::SliceRandom;
+use crate::vector::{Vectors, norm};
+
+mod held_out;
+
+pub use crate::centroids::rules::Weighting;
+pub use crate::centroids::select::Wanted;
+
+use held_out::HeldOut;
+pub(super) use held_out::Placed;
 
 /// The fewest rows of an intent: one is held out while another stands for the intent.
 pub const ROWS_MIN: usize = 2;
 
 /// Past so many folds each one more only costs time.
 const FOLDS_MAX: usize = 50;
-
-/// A mean shorter than this has no direction worth the name: its rows point against each other.
-const MEAN_NORM_MIN: f32 = 1e-6;
 
 /// Embedded rows to learn from.
 #[derive(Debug, Clone, Copy)]
@@ -36,14 +44,18 @@ pub struct Examples<'a> {
     pub rows: &'a Vectors,
     /// The intent of each.
     pub intents: &'a [IntentName],
-    /// Rows that belong to no intent; they only set the threshold.
+    /// Rows that belong to no intent; they only tell scope.
     pub out_of_scope: Option<&'a Vectors>,
 }
 
 /// How to train.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Training {
-    /// Decides which rows are held out together.
+    /// Which rules are tried; the best is taken.
+    pub wanted: Wanted,
+    /// Whether rows or intents count alike; only a regression can weigh them.
+    pub weighting: Weighting,
+    /// Decides which rows are held out together and where clusters begin.
     pub seed: u64,
     /// Into how many parts the rows are cut, each of which is held out once.
     pub folds: usize,
@@ -54,9 +66,11 @@ pub struct Training {
 impl Default for Training {
     fn default() -> Self {
         Self {
+            wanted: Wanted::Auto,
+            weighting: Weighting::Rows,
             seed: 1,
             folds: 5,
-            in_scope_loss_max: Ratio::of_counts(1, 10),
+            in_scope_loss_max: Ratio::of_counts(1, 20),
         }
     }
 }
@@ -68,8 +82,17 @@ pub struct Provenance {
     pub name: String,
     /// The encoder that made the vectors.
     pub encoder: EncoderIdentity,
-    /// [`labels::digest`](crate::centroids::labels::digest) of the rows, those out of scope last.
+    /// [`rows::Rows::digest`](crate::centroids::rows::Rows::digest) of the rows.
     pub data_digest: String,
+}
+
+/// A set, and what in its rows looks wrong.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Trained {
+    /// The set.
+    pub set: CentroidSet,
+    /// What a person should look at.
+    pub review: Review,
 }
 
 /// Why no set can be made of the rows, and what to do.
@@ -135,6 +158,12 @@ pub enum Error {
         /// The intent.
         intent: IntentName,
     },
+    /// The rows of each intent are all the same.
+    #[error(
+        "the rows of each intent are all the same, so nothing is known of how they spread: give \
+        different prompts, or train with `--rule centroid`"
+    )]
+    NoSpread,
     /// The number of folds makes no sense.
     #[error("{found} folds are not between 2 and {FOLDS_MAX}")]
     Folds {
@@ -146,55 +175,81 @@ pub enum Error {
     Format(#[from] format::Error),
 }
 
-/// Learns a set from rows. `progress` hears how many of how many steps are done.
+/// Learns a set from rows. `on_judged` hears of each rule that was tried.
 pub fn train(
     examples: Examples<'_>,
     training: Training,
     provenance: Provenance,
-    progress: &mut dyn FnMut(usize, usize),
-) -> Result<CentroidSet, Error> {
+    on_judged: &mut dyn FnMut(&Candidate),
+) -> Result<Trained, Error> {
     check(examples, training, &provenance)?;
     let classes = Classes::of(examples)?;
-    let n_steps = training.folds + 1;
-    let mut fold_done = |done| progress(done, n_steps);
-    let held_out = classes.cross_validate(examples.rows, training, &mut fold_done)?;
-    let vectors = classes.means(examples.rows, |_| true)?;
-    let scores: Vec<f32> = held_out.iter().map(|row| row.score).collect();
-    let judged = judge(
-        &scores,
-        &out_of_scope_scores(examples, &vectors)?,
-        training.in_scope_loss_max,
+    let choices = Choices {
+        seed: training.seed,
+        weighting: training.weighting,
+    };
+    let dealt = Dealt::new(
+        examples.rows,
+        &classes.of_row,
+        training.folds,
+        training.seed,
     );
-    progress(n_steps, n_steps);
-    let n_right = held_out.iter().filter(|row| row.is_right).count();
+    let explained = |unfit| classes.explain(unfit);
+    let Selection {
+        chosen: judged,
+        candidates,
+    } = select(&dealt, training.wanted, choices, on_judged).map_err(explained)?;
+    let fitted = fit(judged.rule, &dealt.all(), choices).map_err(explained)?;
+    let means = classes.means(examples.rows)?;
+    let held_out = HeldOut::of(&judged, &dealt, examples)?;
+    let scope = held_out.scope(examples, training).ok_or(Error::NoRows)?;
+    let prototypes = fitted.prototypes;
     let manifest = Manifest {
         format_version: FORMAT_VERSION,
         name: provenance.name,
-        rule: Rule::Centroid,
+        rule: fitted.rule,
+        candidates,
         encoder: provenance.encoder,
         data: DataUsed {
             digest: provenance.data_digest,
-            n_rows: held_out.len(),
+            n_rows: dealt.len(),
             n_out_of_scope: examples.out_of_scope.map_or(0, Vectors::len),
         },
         seed: training.seed,
-        intents: classes.entries(),
+        intents: classes.entries(&prototypes, &held_out),
         // Written when the set is put together.
         vectors: VectorsEntry {
             digest: String::new(),
         },
-        threshold: judged.threshold,
-        metrics: Metrics {
-            accuracy: Share::of_counts(n_right, held_out.len()),
-            folds: training.folds,
-            majority: as_f64(classes.largest()) / as_f64(held_out.len()),
-            rejected_in_scope: judged.rejected_in_scope,
-            rejected_out_of_scope: judged.rejected_out_of_scope,
-            oos_auroc: judged.auroc,
-            neighbour_similarity: None,
-        },
+        temperature: judged.calibration.temperature,
+        metrics: metrics(&judged, &held_out, &scope.judged, training.folds),
+        scope: scope.judged.scope,
     };
-    Ok(CentroidSet::from_parts(manifest, vectors)?)
+    let review = review(&classes.names, &held_out.placed(), &means);
+    let set = CentroidSet::from_parts(manifest, prototypes, means, scope.direction)?;
+    Ok(Trained { set, review })
+}
+
+fn metrics(
+    judged: &Judged,
+    held_out: &HeldOut,
+    scope: &crate::centroids::scope::Judged,
+    folds: usize,
+) -> Metrics {
+    let n_right = judged.right.iter().filter(|right| **right).count();
+    let n = judged.right.len();
+    Metrics {
+        accuracy: Share::of_counts(n_right, n),
+        folds,
+        majority: as_f64(held_out.largest_class()) / as_f64(n),
+        ece: held_out.ece(),
+        log_loss: judged.calibration.log_loss,
+        rejected_in_scope: scope.rejected_in_scope,
+        rejected_out_of_scope: scope.rejected_out_of_scope,
+        oos_auroc: scope.chosen.map(|chosen| chosen.auroc),
+        oos_fpr_at_95_tpr: scope.chosen.map(|chosen| chosen.fpr_at_95_tpr),
+        neighbour_similarity: None,
+    }
 }
 
 fn check(examples: Examples<'_>, training: Training, provenance: &Provenance) -> Result<(), Error> {
@@ -232,31 +287,11 @@ fn check(examples: Examples<'_>, training: Training, provenance: &Provenance) ->
     }
 }
 
-/// A row scored by prototypes that it had no part in.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct HeldOut {
-    /// The score of the nearest intent.
-    score: f32,
-    /// Whether that intent is the row's own.
-    is_right: bool,
-}
-
-/// What rows out of scope score; they are part of no prototype, so all prototypes may judge them.
-fn out_of_scope_scores(examples: Examples<'_>, means: &Vectors) -> Result<Vec<f32>, Error> {
-    let prototypes = Prototypes::one_each(means.clone()).ok_or(Error::NoRows)?;
-    let rows = examples.out_of_scope.map(Vectors::rows);
-    Ok(rows
-        .into_iter()
-        .flatten()
-        .map(|row| prototypes.rank(row).first().score)
-        .collect())
-}
-
-/// The rows by intent; intents in the order of their names.
+/// The intents in the order of their names, and the rows of each.
 struct Classes {
     names: Vec<IntentName>,
-    /// The rows of each intent.
-    members: Vec<Vec<usize>>,
+    of_row: Vec<usize>,
+    counts: Vec<usize>,
 }
 
 impl Classes {
@@ -268,114 +303,73 @@ impl Classes {
             .into_iter()
             .cloned()
             .collect();
-        let mut members = vec![Vec::new(); names.len()];
-        for (row, intent) in examples.intents.iter().enumerate() {
-            if let Ok(class) = names.binary_search(intent) {
-                members[class].push(row);
-            }
+        let class = |intent: &IntentName| names.binary_search(intent).unwrap_or_default();
+        let of_row: Vec<usize> = examples.intents.iter().map(class).collect();
+        let mut counts = vec![0; names.len()];
+        for class in &of_row {
+            counts[*class] += 1;
         }
         if let [intent] = names.as_slice() {
             return Err(Error::OneIntent {
                 intent: intent.clone(),
             });
         }
-        for (intent, rows) in names.iter().zip(&members) {
-            if rows.len() < ROWS_MIN {
-                return Err(Error::TooFewRows {
-                    intent: intent.clone(),
-                    found: rows.len(),
-                });
-            }
+        match names
+            .iter()
+            .zip(&counts)
+            .find(|(_, found)| **found < ROWS_MIN)
+        {
+            Some((intent, found)) => Err(Error::TooFewRows {
+                intent: intent.clone(),
+                found: *found,
+            }),
+            None => Ok(Self {
+                names,
+                of_row,
+                counts,
+            }),
         }
-        Ok(Self { names, members })
     }
 
-    /// The direction of each intent's rows, of those rows that are let in.
-    fn means(&self, rows: &Vectors, lets_in: impl Fn(usize) -> bool) -> Result<Vectors, Error> {
+    /// The direction of each intent's rows.
+    fn means(&self, rows: &Vectors) -> Result<Vectors, Error> {
         let mut means = Vectors::new(rows.dimensions());
-        for (intent, members) in self.names.iter().zip(&self.members) {
-            let own = members
-                .iter()
-                .filter(|row| lets_in(**row))
-                .filter_map(|row| rows.row(*row));
-            let weight = 1.0 / as_f32(members.len());
-            let mean = weighted_direction(own.map(|row| (row, weight)));
-            let is_kept = mean.is_some_and(|mean| MEAN_NORM_MIN < norm(&mean) && means.push(&mean));
+        for class in 0..self.names.len() {
+            let own = rows.rows().zip(&self.of_row);
+            let own = own.filter(|(_, of_row)| **of_row == class);
+            let is_kept = mean(own.map(|(row, _)| row)).is_some_and(|mean| means.push(&mean));
             if !is_kept {
-                return Err(Error::NoDirection {
-                    intent: intent.clone(),
-                });
+                return Err(self.explain(Unfit::NoDirection(class)));
             }
         }
         Ok(means)
     }
 
-    /// Scores each row by the means of the folds that it is not in.
-    fn cross_validate(
-        &self,
-        rows: &Vectors,
-        training: Training,
-        progress: &mut dyn FnMut(usize),
-    ) -> Result<Vec<HeldOut>, Error> {
-        let fold_of = self.deal(training, rows.len());
-        let mut held_out = Vec::with_capacity(rows.len());
-        for fold in 0..training.folds {
-            let means = self.means(rows, |row| fold_of[row] != fold)?;
-            let prototypes = Prototypes::one_each(means).ok_or(Error::NoRows)?;
-            for (class, members) in self.members.iter().enumerate() {
-                let own = members.iter().filter(|row| fold_of[**row] == fold);
-                held_out.extend(own.filter_map(|row| rows.row(*row)).map(|row| {
-                    let nearest = prototypes.rank(row).first();
-                    HeldOut {
-                        score: nearest.score,
-                        is_right: nearest.intent == class,
-                    }
-                }));
-            }
-            progress(fold + 1);
-        }
-        Ok(held_out)
-    }
-
-    /// Deals each intent's rows, shuffled, to the folds in turn. Each intent begins at another fold,
-    /// so that the folds stay equally large; two rows of an intent never share a fold unless every
-    /// fold has one, so no fold holds them all.
-    fn deal(&self, training: Training, n_rows: usize) -> Vec<usize> {
-        let mut chance = StdRng::seed_from_u64(training.seed);
-        let mut fold_of = vec![0; n_rows];
-        for (class, members) in self.members.iter().enumerate() {
-            let mut shuffled = members.clone();
-            shuffled.shuffle(&mut chance);
-            for (turn, row) in shuffled.into_iter().enumerate() {
-                fold_of[row] = (class + turn) % training.folds;
+    fn explain(&self, unfit: Unfit) -> Error {
+        match unfit {
+            Unfit::NoSpread => Error::NoSpread,
+            Unfit::NoDirection(class) => {
+                self.names
+                    .get(class)
+                    .map_or(Error::NoRows, |intent| Error::NoDirection {
+                        intent: intent.clone(),
+                    })
             }
         }
-        fold_of
     }
 
-    fn entries(&self) -> Vec<IntentEntry> {
-        let entry = |(name, members): (&IntentName, &Vec<usize>)| IntentEntry {
-            name: name.clone(),
-            n_rows: members.len(),
-            n_prototypes: 1,
-            reference: None,
-        };
-        self.names.iter().zip(&self.members).map(entry).collect()
+    fn entries(&self, prototypes: &Prototypes, held_out: &HeldOut) -> Vec<IntentEntry> {
+        let counts = self.counts.iter().zip(prototypes.n_of_intent());
+        let named = self.names.iter().zip(counts).enumerate();
+        named
+            .map(|(class, (name, (n_rows, n_prototypes)))| IntentEntry {
+                name: name.clone(),
+                n_rows: *n_rows,
+                n_prototypes: *n_prototypes,
+                reference: held_out.reference(class),
+            })
+            .collect()
     }
-
-    /// The rows of the largest intent.
-    fn largest(&self) -> usize {
-        self.members.iter().map(Vec::len).max().unwrap_or(0)
-    }
-}
-
-/// A count as the weight of a mean.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "the weight is the same for all rows and cancels out"
-)]
-const fn as_f32(count: usize) -> f32 {
-    count as f32
 }
 
 #[cfg(test)]

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::centroids::EncoderIdentity;
 use crate::centroids::labels::{Labels, PromptSource, Row, read_labelled_by};
+use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
 use crate::config::Environment;
-use crate::config::assemble::open_encoder;
+use crate::config::assemble::{fitting, open_encoder};
 use crate::encoder::corpus::embed_all;
 use crate::encoder::windowing::WINDOWS_MAX;
 use crate::encoder::{Encoder, Passage};
@@ -32,6 +34,79 @@ pub(super) struct EncoderArguments {
     /// Where it runs: `auto`, `cpu`, `cuda:0` or `metal`.
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: String,
+}
+
+/// How prompts become vectors.
+#[derive(Debug, Args)]
+pub(super) struct EmbeddingArguments {
+    /// What of a conversation is embedded; serve with the same `encoder.text`.
+    #[arg(long, value_enum, default_value_t)]
+    text: Text,
+    /// The most windows of a long prompt; serve with the same `encoder.windows`.
+    #[arg(long, value_name = "N", default_value_t = WINDOWS_MAX, value_parser = at_least_one)]
+    windows: usize,
+    #[command(flatten)]
+    encoder: EncoderArguments,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let number = text.parse().ok().filter(|number| 1 <= *number);
+    number.ok_or_else(|| format!("{text:?} is not a number from 1 up"))
+}
+
+impl EmbeddingArguments {
+    /// Opens the encoder.
+    pub(super) fn open(&self, environment: Environment) -> Result<Embedder, Failure> {
+        Ok(Embedder {
+            encoder: self.encoder.open(environment)?,
+            text: self.text,
+            windows: self.windows,
+        })
+    }
+}
+
+/// Turns labelled prompts into vectors.
+pub(super) struct Embedder {
+    encoder: Arc<dyn Encoder>,
+    text: Text,
+    windows: usize,
+}
+
+impl Embedder {
+    /// The encoder that centroids must have been trained with to fit.
+    pub(super) fn identity(&self) -> EncoderIdentity {
+        fitting(self.encoder.identity())
+    }
+
+    /// How it embeds.
+    pub(super) fn embedding(&self) -> Embedding {
+        Embedding {
+            encoder: self.identity(),
+            kernel: self.encoder.identity().kernel.clone(),
+            text: self.text.as_str().to_owned(),
+            windows: self.windows,
+        }
+    }
+
+    /// The vectors of rows, in order.
+    pub(super) fn embed(&self, rows: &[Row], reporter: Reporter) -> anyhow::Result<Vectors> {
+        let mut texts = Vec::with_capacity(rows.len());
+        for row in rows {
+            let passages = passages(&row.prompt, self.text.selection());
+            if passages.is_empty() {
+                bail!(
+                    "{}: the conversation holds no turn to embed; leave the row out",
+                    row.place
+                );
+            }
+            texts.push(passages);
+        }
+        let mut progress = reporter.progress("embedding", texts.len());
+        let vectors = embed_all(self.encoder.as_ref(), &texts, self.windows, &mut |done| {
+            progress.reached(done);
+        })?;
+        Ok(vectors)
+    }
 }
 
 impl EncoderArguments {
@@ -57,6 +132,15 @@ pub(super) enum Text {
 }
 
 impl Text {
+    /// How it is written in the configuration.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::LastUser => "last_user",
+            Self::Weighted => "weighted",
+            Self::All => "all",
+        }
+    }
+
     pub(super) const fn selection(self) -> Selection {
         match self {
             Self::LastUser => Selection::LastUser,
@@ -93,31 +177,6 @@ pub(super) fn read_files(
         bail!("no row can be used; each is a line like {{\"text\": \"…\", \"intent\": \"…\"}}");
     }
     Ok(labels)
-}
-
-/// Embeds rows, in order.
-pub(super) fn embed(
-    rows: &[Row],
-    encoder: &dyn Encoder,
-    selection: Selection,
-    reporter: Reporter,
-) -> anyhow::Result<Vectors> {
-    let mut texts = Vec::with_capacity(rows.len());
-    for row in rows {
-        let passages = passages(&row.prompt, selection);
-        if passages.is_empty() {
-            bail!(
-                "{}: the conversation holds no turn to embed; leave the row out",
-                row.place
-            );
-        }
-        texts.push(passages);
-    }
-    let mut progress = reporter.progress("embedding", texts.len());
-    let vectors = embed_all(encoder, &texts, WINDOWS_MAX, &mut |done| {
-        progress.reached(done);
-    })?;
-    Ok(vectors)
 }
 
 fn passages(prompt: &PromptSource, selection: Selection) -> Vec<Passage> {

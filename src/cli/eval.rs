@@ -9,10 +9,10 @@ use clap::Args;
 use crate::centroids::CentroidSet;
 use crate::centroids::labels::OUT_OF_SCOPE;
 use crate::cli::Failure;
-use crate::cli::dataset::{EncoderArguments, INTENT_KEY, Text, embed, read_files};
+use crate::cli::dataset::{EmbeddingArguments, INTENT_KEY, read_files};
 use crate::cli::report::{Reporter, table};
 use crate::config::Environment;
-use crate::config::assemble::{fitting, read_centroids};
+use crate::config::assemble::read_centroids;
 use crate::domain::name::IntentName;
 use crate::eval::{Chance, Estimate, Expected, Outcome, Report, evaluate};
 
@@ -34,11 +34,8 @@ pub(super) struct Arguments {
     /// Decides what the intervals and the shuffled control draw.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What of a conversation is embedded.
-    #[arg(long, value_enum, default_value_t)]
-    text: Text,
     #[command(flatten)]
-    encoder: EncoderArguments,
+    embedding: EmbeddingArguments,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -65,16 +62,11 @@ pub(super) fn run(
             "{n_left_out} of {n_before} rows have a label that the map leaves out"
         ));
     }
-    let encoder = arguments.encoder.open(environment)?;
+    let embedder = arguments.embedding.open(environment)?;
     let here = std::path::Path::new("");
-    let set = read_centroids(&arguments.centroids, here, &fitting(encoder.identity()))
-        .map_err(Failure::Usage)?;
-    let vectors = embed(
-        &labels.rows,
-        encoder.as_ref(),
-        arguments.text.selection(),
-        reporter,
-    )?;
+    let set =
+        read_centroids(&arguments.centroids, here, &embedder.identity()).map_err(Failure::Usage)?;
+    let vectors = embedder.embed(&labels.rows, reporter)?;
     let outcomes: Vec<Outcome> = labels
         .rows
         .iter()

@@ -130,7 +130,8 @@ pub(super) fn short(duration: Duration) -> String {
 /// A table without frills.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();
-    table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    let line = comfy_table::LineStyle::none().fill('─').junction('─');
+    table.load_style(comfy_table::presets::NOTHING.header_separator(line));
     table.set_header(header.to_vec());
     table.add_rows(rows);
     table.to_string()

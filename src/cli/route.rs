@@ -77,8 +77,14 @@ fn explained(record: &Record) -> String {
             "in scope"
         };
         lines.push(format!(
-            "intent  {} {:.3}, {:.3} ahead; {scope} (threshold {:.3})",
-            intent.name, intent.score, intent.margin, intent.threshold
+            "intent  {} {:.3}, {:.3} ahead; similarity {:.3}\nscope   {scope}: {:.3} (threshold {}; {:.1}% of prompts in scope are less clear)",
+            intent.name,
+            intent.score,
+            intent.margin,
+            intent.similarity,
+            intent.scope_score,
+            threshold(intent.threshold),
+            intent.p_value * 100.0
         ));
         let behind = intent.runners_up.iter();
         let behind: Vec<String> = behind
@@ -101,4 +107,13 @@ fn explained(record: &Record) -> String {
         short(timings.decide)
     ));
     lines.join("\n")
+}
+
+/// A threshold that nothing stays below is none.
+fn threshold(value: f32) -> String {
+    if value <= f32::MIN {
+        "none".to_owned()
+    } else {
+        format!("{value:.3}")
+    }
 }

@@ -1,45 +1,93 @@
 //! `semroute train`.
 
+mod gather;
+mod summary;
+
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
 
 use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
-use crate::centroids::labels::{Row, digest};
-use crate::centroids::manifest::ThresholdRule;
-use crate::centroids::{CentroidSet, Examples, Provenance, Training, train};
+use crate::centroids::rows::{ROWS_FILE, Rows, Shard};
+use crate::centroids::train::{Wanted, Weighting};
+use crate::centroids::{CentroidSet, Examples, Provenance, Trained, Training, train};
 use crate::cli::Failure;
-use crate::cli::dataset::{EncoderArguments, INTENT_KEY, Text, embed, read_files};
-use crate::cli::report::{Reporter, table};
+use crate::cli::dataset::EmbeddingArguments;
+use crate::cli::report::Reporter;
 use crate::config::Environment;
-use crate::config::assemble::fitting;
-use crate::domain::name::IntentName;
 use crate::eval::{NeighbourSimilarity, neighbour_similarity};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}. Rows with the intent
-    /// `oos` are out of scope.
-    #[arg(required = true, value_name = "LABELS")]
+    /// Files of labelled prompts, plain or gzip, a line each: {"text": "…", "intent": "…"}. Rows with
+    /// the intent `oos` are out of scope.
+    #[arg(required_unless_present = "merge", value_name = "LABELS")]
     labels: Vec<PathBuf>,
     /// The folder to write.
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Prompts that are out of scope, for the threshold.
+    /// Prompts that are out of scope, to tell scope by.
     #[arg(long, value_name = "FILE")]
     oos: Option<PathBuf>,
-    /// Decides which rows are held out together.
+    /// How prototypes are made: `auto` tries all and takes the best; `centroid`, `whitened`,
+    /// `logistic`, `logistic:C`, `kmeans`, `kmeans:K` or `nearest` demands one.
+    #[arg(long, value_name = "RULE", default_value = "auto")]
+    rule: RuleArgument,
+    /// Let each intent count alike, however many rows it has. Only a regression can.
+    #[arg(long)]
+    balance: bool,
+    /// Decides which rows are held out together, and where clusters begin.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// What of a conversation is embedded; serve with the same `encoder.text`.
-    #[arg(long, value_enum, default_value_t)]
-    text: Text,
+    /// Embed only this share of the rows, such as 3/16, and write it for `--merge`.
+    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    shard: Option<Shard>,
+    /// Join the shares in this folder and train on them; nothing is embedded.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["labels", "oos"])]
+    merge: Option<PathBuf>,
+    /// Write the rows whose label the others speak against to this file, one a line.
+    #[arg(long, value_name = "FILE")]
+    review: Option<PathBuf>,
     #[command(flatten)]
-    encoder: EncoderArguments,
+    embedding: EmbeddingArguments,
     /// Print the manifest as JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// `--rule`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct RuleArgument(Wanted);
+
+impl FromStr for RuleArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || {
+            format!(
+                "{text:?} is no rule: write auto, centroid, whitened, logistic, logistic:C with C \
+                 above 0, kmeans, kmeans:K with K from 2 to 64, or nearest"
+            )
+        };
+        let (rule, choice) = match text.split_once(':') {
+            Some((rule, choice)) => (rule, Some(choice)),
+            None => (text, None),
+        };
+        let c = || choice.map(|c| c.parse::<f64>().ok().filter(|c| c.is_finite() && 0.0 < *c));
+        let k = || choice.map(|k| k.parse::<usize>().ok().filter(|k| (2..=64).contains(k)));
+        let wanted = match (rule, choice) {
+            ("auto", None) => Wanted::Auto,
+            ("centroid", None) => Wanted::Centroid,
+            ("whitened", None) => Wanted::Whitened,
+            ("nearest", None) => Wanted::Nearest,
+            ("logistic", _) => Wanted::Logistic(c().map(|c| c.ok_or_else(wrong)).transpose()?),
+            ("kmeans", _) => Wanted::KMeans(k().map(|k| k.ok_or_else(wrong)).transpose()?),
+            _ => return Err(wrong()),
+        };
+        Ok(Self(wanted))
+    }
 }
 
 pub(super) fn run(
@@ -47,64 +95,62 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
-    let (rows, out_of_scope) = read_rows(arguments, reporter)?;
-    let encoder = arguments.encoder.open(environment)?;
-    let selection = arguments.text.selection();
-    let vectors = embed(&rows, encoder.as_ref(), selection, reporter)?;
-    let rejected = if out_of_scope.is_empty() {
-        None
+    if let Some(shard) = arguments.shard {
+        let part = gather::part(arguments, shard, environment, reporter)?;
+        return write_part(&part, &arguments.out, reporter);
+    }
+    let gathered = gather::all(arguments, environment, reporter)?;
+    let (trained, similarity) = fit(&gathered.rows, arguments, reporter)?;
+    let Trained { set, review } = trained;
+    summary::warn(&review, &gathered, reporter);
+    if let Some(path) = &arguments.review {
+        summary::write_doubts(&review, &gathered, path)?;
+    }
+    write(&set, &gathered.rows, &arguments.out)?;
+    if arguments.json {
+        reporter.json(set.manifest())?;
     } else {
-        Some(embed(&out_of_scope, encoder.as_ref(), selection, reporter)?)
-    };
-    let intents: Vec<IntentName> = rows.iter().map(|row| row.intent.clone()).collect();
+        let told = summary::of_set(&set, similarity.as_ref(), &arguments.out);
+        reporter.result(&told)?;
+    }
+    Ok(())
+}
+
+/// Trains on rows and measures how alike they are.
+fn fit(
+    rows: &Rows,
+    arguments: &Arguments,
+    reporter: Reporter,
+) -> anyhow::Result<(Trained, Option<NeighbourSimilarity>)> {
+    let (within, intents, outside) = rows.by_scope();
     let examples = Examples {
-        rows: &vectors,
+        rows: &within.vectors,
         intents: &intents,
-        out_of_scope: rejected.as_ref(),
+        out_of_scope: Some(&outside.vectors).filter(|vectors| !vectors.is_empty()),
     };
     let training = Training {
+        wanted: arguments.rule.0,
+        weighting: if arguments.balance {
+            Weighting::Intents
+        } else {
+            Weighting::Rows
+        },
         seed: arguments.seed,
         ..Training::default()
     };
     let provenance = Provenance {
         name: name_of(&arguments.out),
-        encoder: fitting(encoder.identity()),
-        data_digest: digest(rows.iter().chain(&out_of_scope)),
+        encoder: rows.embedding.encoder.clone(),
+        data_digest: rows.digest(),
     };
-    let mut set =
-        train(examples, training, provenance, &mut |_, _| {}).map_err(anyhow::Error::from)?;
-    let similarity = neighbour_similarity(&vectors, &intents, &mut |_, _| {});
+    let mut trained = train(examples, training, provenance, &mut |candidate| {
+        reporter.note(&summary::of_candidate(candidate));
+    })?;
+    let similarity = neighbour_similarity(&within.vectors, &intents, &mut |_, _| {});
     if let Some(similarity) = &similarity {
-        set.note_neighbour_similarity(similarity.mean);
+        trained.set.note_neighbour_similarity(similarity.mean);
     }
-    write(&set, &arguments.out)?;
-    if arguments.json {
-        reporter.json(set.manifest())?;
-    } else {
-        reporter.result(&summary(&set, similarity.as_ref(), &arguments.out))?;
-    }
-    Ok(())
-}
-
-/// The rows of intents, and those out of scope.
-fn read_rows(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<(Vec<Row>, Vec<Row>)> {
-    let mut labels = read_files(&arguments.labels, INTENT_KEY, reporter)?;
-    for contradiction in labels.contradictions() {
-        reporter.warning(&contradiction.to_string());
-    }
-    let repeats = labels.take_duplicates();
-    if !repeats.is_empty() {
-        reporter.note(&format!(
-            "{} rows stand twice and count once",
-            repeats.len()
-        ));
-    }
-    let (rows, mut out_of_scope) = labels.split_out_of_scope();
-    if let Some(path) = &arguments.oos {
-        let more = read_files(std::slice::from_ref(path), INTENT_KEY, reporter)?;
-        out_of_scope.extend(more.rows);
-    }
-    Ok((rows, out_of_scope))
+    Ok((trained, similarity))
 }
 
 /// The set is called as its folder.
@@ -114,11 +160,35 @@ fn name_of(out: &Path) -> String {
         .unwrap_or_default()
 }
 
-fn write(set: &CentroidSet, out: &Path) -> anyhow::Result<()> {
+fn write_part(
+    part: &crate::centroids::rows::Part,
+    out: &Path,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let bytes = part.to_bytes().map_err(anyhow::Error::from)?;
+    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let path = out.join(part.shard.file_name());
+    // A part that is there is whole: whoever merges may look at any time.
+    let unfinished = path.with_extension("unfinished");
+    std::fs::write(&unfinished, bytes)
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .with_context(|| format!("{} cannot be written", path.display()))?;
+    reporter.result(&format!(
+        "share {}: {} of {} rows written to {}",
+        part.shard,
+        part.rows.len(),
+        part.n_whole,
+        path.display()
+    ))?;
+    Ok(())
+}
+
+fn write(set: &CentroidSet, rows: &Rows, out: &Path) -> anyhow::Result<()> {
     let files = set.to_files()?;
     std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    // The vectors first: a manifest without its vectors would be an artefact that looks whole.
+    // The manifest last: without its vectors it would be an artefact that looks whole.
     for (name, bytes) in [
+        (ROWS_FILE, &rows.to_bytes()?),
         (VECTORS_FILE, &files.vectors),
         (MANIFEST_FILE, &files.manifest),
     ] {
@@ -127,51 +197,4 @@ fn write(set: &CentroidSet, out: &Path) -> anyhow::Result<()> {
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
     Ok(())
-}
-
-fn summary(set: &CentroidSet, similarity: Option<&NeighbourSimilarity>, out: &Path) -> String {
-    let manifest = set.manifest();
-    let similar = |name: &IntentName| {
-        let intents = similarity.map(|similarity| similarity.intents.as_slice());
-        let own = intents
-            .unwrap_or_default()
-            .iter()
-            .find(|intent| &intent.name == name);
-        own.map_or_else(|| "–".to_owned(), |own| format!("{:.3}", own.mean))
-    };
-    let rows = manifest
-        .intents
-        .iter()
-        .map(|intent| {
-            vec![
-                intent.name.to_string(),
-                intent.n_rows.to_string(),
-                similar(&intent.name),
-            ]
-        })
-        .collect();
-    let accuracy = manifest.metrics.accuracy;
-    format!(
-        "{}\naccuracy   {:.2}% ({:.2}–{:.2}) of {} rows, {}-fold cross-validated; majority {:.2}%\nthreshold  {:.3} ({})\nwritten to {}",
-        table(&["intent", "rows", "nearest-neighbour cosine"], rows),
-        accuracy.value * 100.0,
-        accuracy.low * 100.0,
-        accuracy.high * 100.0,
-        accuracy.n,
-        manifest.metrics.folds,
-        manifest.metrics.majority * 100.0,
-        manifest.threshold.value,
-        how(manifest.threshold.how),
-        out.display(),
-    )
-}
-
-/// How a threshold was found, for people.
-const fn how(rule: ThresholdRule) -> &'static str {
-    match rule {
-        ThresholdRule::YoudenHeldOutAndOos => "best tells held-out from out-of-scope rows",
-        ThresholdRule::Conformal5Percent => {
-            "5% of held-out rows lie below; no out-of-scope row was given"
-        }
-    }
 }

@@ -19,7 +19,7 @@ use crate::store::Output;
 #[cfg(feature = "embedded-model")]
 const EMBEDDED_CENTROIDS: [&[u8]; 2] = [
     include_bytes!("../../centroids/assistant/manifest.json"),
-    include_bytes!("../../centroids/assistant/vectors.bin"),
+    include_bytes!("../../centroids/assistant/vectors.safetensors"),
 ];
 
 /// Their name in the configuration.

@@ -12,16 +12,17 @@ pub struct Intents {
     /// Which centroids: `assistant` (in the binary), or the path of a folder that `semroute train`
     /// wrote, relative to the config's own.
     pub centroids: String,
-    /// The similarity below which a prompt is out of scope: `calibrated`, as training found it, or
-    /// a number from 0 to 1.
+    /// When a prompt is out of scope: `calibrated`, below the threshold that training found, or the
+    /// share of prompts in scope to give up, from 0 (none) to 1 (all): with 0.02, the 2% that belong
+    /// least clearly, by the training prompts while they were held out.
     pub out_of_scope: OutOfScope,
 }
 
-/// The similarity below which a prompt is out of scope.
+/// When a prompt is out of scope.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum OutOfScope {
-    /// A fixed similarity.
+    /// Below a p-value: the share of prompts in scope that belong less clearly.
     Fixed(Ratio),
     /// As training found it.
     Calibrated(Calibrated),

@@ -107,14 +107,10 @@ impl Names<'_> {
     }
 }
 
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a threshold between 0 and 1 loses nothing that a cosine in f32 has"
-)]
 fn threshold(out_of_scope: OutOfScope, centroids: &CentroidSet) -> f32 {
     match out_of_scope {
         OutOfScope::Calibrated(_) => centroids.threshold(),
-        OutOfScope::Fixed(ratio) => ratio.get() as f32,
+        OutOfScope::Fixed(p_value) => centroids.threshold_at(p_value),
     }
 }
 

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 /// Long enough for any model's name, short enough for a header and a label.
 const NAME_CHARS_MAX: usize = 96;
 
+/// What a name may hold beside letters and digits. Quotes, commas and semicolons part values in headers
+/// and lists.
+const PUNCTUATION: &str = "-_.:/@?!&+'()#%= ";
+
 /// Why a text cannot be a name.
 fn check(text: &str) -> Result<(), String> {
     if text.is_empty() {
@@ -23,10 +27,10 @@ fn check(text: &str) -> Result<(), String> {
             text.len()
         ));
     }
-    let unfit = |c: char| !(c.is_ascii_alphanumeric() || "-_.:/@ ".contains(c));
+    let unfit = |c: char| !(c.is_ascii_alphanumeric() || PUNCTUATION.contains(c));
     if let Some(character) = text.chars().find(|c| unfit(*c)) {
         return Err(format!(
-            "the name {text:?} has the character {character:?}; letters, digits, spaces and - _ . : / @ are allowed"
+            "the name {text:?} has the character {character:?}; letters, digits, spaces and {PUNCTUATION} are allowed"
         ));
     }
     if text.trim() != text {

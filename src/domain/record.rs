@@ -94,14 +94,17 @@ pub struct TextUsed {
 pub struct Intent {
     /// The nearest intent.
     pub name: IntentName,
-    /// How sure that is: comparable between prompts of one set of centroids.
+    /// The calibrated probability that a prompt in scope belongs to it, 0 to 1.
     pub score: f32,
-    /// How far the second's score is behind.
+    /// How far the second's probability is behind.
     pub margin: f32,
     /// The cosine with the mean of the intent's training prompts, −1 to 1.
     pub similarity: f32,
     /// How clearly the prompt belongs to any intent at all; more is clearer.
     pub scope_score: f32,
+    /// The share of training prompts in scope that, held out, belonged less clearly: the conformal
+    /// p-value of being in scope, 0 to 1.
+    pub p_value: f32,
     /// Below this scope score a prompt is out of scope.
     pub threshold: f32,
     /// Whether it is.
@@ -115,7 +118,7 @@ pub struct Intent {
 pub struct RunnerUp {
     /// The intent.
     pub name: IntentName,
-    /// Its score.
+    /// Its probability.
     pub score: f32,
 }
 

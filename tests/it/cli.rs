@@ -75,7 +75,7 @@ fn training_is_the_same_each_time_and_can_be_evaluated() {
     let (set, output) = trained(LABELS, first.path(), &["--seed", "3"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let (again, _) = trained(LABELS, second.path(), &["--seed", "3"]);
-    for file in ["manifest.json", "vectors.bin"] {
+    for file in ["manifest.json", "vectors.safetensors"] {
         assert_eq!(
             fs::read(set.join(file)).unwrap(),
             fs::read(again.join(file)).unwrap(),
@@ -115,7 +115,7 @@ fn bad_rows_are_left_out_and_told_with_their_line() {
 fn a_damaged_set_is_refused_with_a_remedy() {
     let folder = tempfile::tempdir().unwrap();
     let (set, _) = trained(LABELS, folder.path(), &[]);
-    let vectors = set.join("vectors.bin");
+    let vectors = set.join("vectors.safetensors");
     let whole = fs::read(&vectors).unwrap();
     let eval = || {
         let labels = folder.path().join("labels.jsonl");

@@ -217,8 +217,14 @@ fn encoder_model_and_device_are_looked_up() {
 fn intents_keys_change_what_is_in_scope() {
     let calibrated = with("intents: { out_of_scope: calibrated }\n").plan;
     assert!((calibrated.threshold - calibrated.centroids.threshold()).abs() < f32::EPSILON);
-    let fixed = with("intents: { out_of_scope: 0.9 }\n").plan;
-    assert!((fixed.threshold - 0.9).abs() < 1e-6);
+    // The share of prompts in scope that is given up, whatever unit the scope score has.
+    let [few, many] = ["0.02", "0.5"].map(|share| {
+        let plan = with(&format!("intents: {{ out_of_scope: {share} }}\n")).plan;
+        plan.threshold
+    });
+    assert!(few < many);
+    let held_out = &calibrated.centroids.manifest().scope.held_out;
+    assert!((held_out.share_below(many) - 0.5).abs() < 0.01);
     told(
         &format!("{MODELS}{ROUTES}intents: {{ out_of_scope: 1.3 }}\n"),
         &["intents.out_of_scope: "],

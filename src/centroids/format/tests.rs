@@ -11,12 +11,20 @@ fn encoder() -> EncoderIdentity {
     }
 }
 
-/// A manifest as an older reader would have written it, and vectors that belong to it.
-fn files(change: impl FnOnce(&mut Value, &mut Vec<f32>)) -> Files {
+/// What a file of vectors holds.
+struct Numbers {
+    prototypes: Vec<f32>,
+    bias: Vec<f32>,
+    means: Vec<f32>,
+}
+
+/// A manifest as another writer would have written it, and vectors that belong to it.
+fn files(change: impl FnOnce(&mut Value, &mut Numbers)) -> Files {
     let mut manifest = json!({
-        "format_version": 1,
+        "format_version": 2,
         "name": "assistant",
-        "rule": "centroid",
+        "rule": {"kind": "k_means", "k": 2},
+        "candidates": [],
         "encoder": {"name": "tiny", "digest": "abc123", "dimensions": 2},
         "data": {"digest": "d", "n_rows": 4, "n_out_of_scope": 0},
         "seed": 1,
@@ -25,23 +33,44 @@ fn files(change: impl FnOnce(&mut Value, &mut Vec<f32>)) -> Files {
             {"name": "blue", "n_rows": 2, "n_prototypes": 2},
         ],
         "vectors": {"digest": ""},
-        "threshold": {"value": 0.25, "how": "conformal_5_percent", "in_scope_loss_max": 0.05},
+        "temperature": 0.1,
+        "scope": {
+            "rule": {"kind": "score"},
+            "threshold": 0.25,
+            "how": "conformal_5_percent",
+            "in_scope_loss_max": 0.05,
+            "held_out": [0.2, 0.6, 1.0],
+            "candidates": [],
+        },
         "metrics": {
             "accuracy": {"value": 1.0, "low": 0.5, "high": 1.0, "n": 4},
             "folds": 2,
             "majority": 0.5,
+            "ece": 0.01,
+            "log_loss": 0.1,
             "rejected_in_scope": {"value": 0.0, "low": 0.0, "high": 0.5, "n": 4},
             "rejected_out_of_scope": null,
             "oos_auroc": null,
+            "oos_fpr_at_95_tpr": null,
             "neighbour_similarity": 0.3,
         },
     });
-    let mut values = vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8];
-    change(&mut manifest, &mut values);
-    let vectors: Vec<u8> = values
-        .iter()
-        .flat_map(|value| value.to_le_bytes())
-        .collect();
+    let mut numbers = Numbers {
+        prototypes: vec![1.0, 0.0, 0.0, 1.0, 0.6, 0.8],
+        bias: vec![0.0; 3],
+        means: vec![1.0, 0.0, 0.0, 1.0],
+    };
+    change(&mut manifest, &mut numbers);
+    let tensors = [
+        ("prototypes", as_bytes(&numbers.prototypes), 2),
+        ("bias", as_bytes(&numbers.bias), 1),
+        ("means", as_bytes(&numbers.means), 2),
+    ];
+    let views = tensors.iter().map(|(name, bytes, columns)| {
+        let shape = vec![bytes.len() / 4 / columns, *columns];
+        (*name, TensorView::new(Dtype::F32, shape, bytes).unwrap())
+    });
+    let vectors = safetensors::serialize(views, None).unwrap();
     if manifest["vectors"]["digest"] == "" {
         manifest["vectors"]["digest"] = json!(sha256_hex([vectors.as_slice()]));
     }
@@ -95,18 +124,23 @@ fn another_encoder_is_named_together_with_both_remedies() {
 }
 
 #[test]
-fn a_newer_format_is_refused_before_its_fields_are_read() {
-    let newer = Files {
-        manifest: br#"{"format_version": 2, "shape": "new"}"#.to_vec(),
-        vectors: vec![],
-    };
-    assert!(refusal(&newer).contains("format version 2, and this semroute reads up to 1"));
+fn another_format_is_refused_before_its_fields_are_read() {
+    for (version, message) in [(1, "format version 1, and"), (3, "format version 3, and")] {
+        let other = Files {
+            manifest: json!({"format_version": version, "shape": "new"})
+                .to_string()
+                .into_bytes(),
+            vectors: vec![],
+        };
+        assert!(refusal(&other).contains(message));
+        assert!(refusal(&other).contains("train them again"));
+    }
 }
 
 #[test]
 fn each_way_to_be_broken_says_what_is_broken() {
-    type Change = fn(&mut Value, &mut Vec<f32>);
-    let cases: [(Change, &str); 10] = [
+    type Change = fn(&mut Value, &mut Numbers);
+    let cases: [(Change, &str); 13] = [
         (
             |manifest, _| manifest["encoder"]["dimensions"] = json!(3),
             "3 dimensions, the encoder's vectors 2",
@@ -125,27 +159,41 @@ fn each_way_to_be_broken_says_what_is_broken() {
         ),
         (
             |manifest, _| manifest["intents"][1]["n_prototypes"] = json!(u64::MAX),
-            "vectors.bin has 24 bytes",
+            "no tensor \"prototypes\" of 18446744073709551615 rows",
         ),
         (
-            |_, values| values.truncate(4),
-            "vectors.bin has 16 bytes where its manifest says 24",
+            |_, numbers| numbers.prototypes.truncate(4),
+            "no tensor \"prototypes\" of 3 rows and 2 columns",
+        ),
+        (
+            |_, numbers| numbers.bias.truncate(2),
+            "no tensor \"bias\" of 3 rows and 1 columns",
+        ),
+        (
+            |_, numbers| numbers.means.truncate(2),
+            "no tensor \"means\" of 2 rows and 2 columns",
+        ),
+        (
+            |manifest, _| {
+                manifest["scope"]["rule"] = json!({"kind": "direction", "gain": 1.0, "bias": 0.0})
+            },
+            "no tensor \"scope_direction\" of 1 rows",
         ),
         (
             |manifest, _| manifest["vectors"]["digest"] = json!("00"),
             "its manifest says 00",
         ),
         (
-            |_, values| values[4] = 0.9,
-            "row 2 of vectors.bin has the length 1.2",
+            |_, numbers| numbers.prototypes[4] = 0.9,
+            "row 2 of prototypes in vectors.safetensors has the length 1.2",
         ),
         (
-            |_, values| values[0] = f32::NAN,
-            "row 0 of vectors.bin has the length NaN",
+            |_, numbers| numbers.prototypes[0] = f32::NAN,
+            "row 0 of prototypes in vectors.safetensors has the length NaN",
         ),
         (
-            |manifest, _| manifest["threshold"]["value"] = json!(1.5),
-            "the threshold 1.5",
+            |manifest, _| manifest["temperature"] = json!(0.0),
+            "temperature is 0 in manifest.json",
         ),
     ];
     for (change, expected) in cases {
@@ -157,10 +205,10 @@ fn each_way_to_be_broken_says_what_is_broken() {
 #[test]
 fn a_manifest_that_lacks_a_field_names_it() {
     let files = files(|manifest, _| {
-        manifest.as_object_mut().unwrap().remove("threshold");
+        manifest.as_object_mut().unwrap().remove("temperature");
     });
     assert!(
-        refusal(&files).contains("missing field `threshold`"),
+        refusal(&files).contains("missing field `temperature`"),
         "{}",
         refusal(&files)
     );
@@ -168,7 +216,7 @@ fn a_manifest_that_lacks_a_field_names_it() {
 
 #[test]
 fn the_digest_changes_with_any_part_of_the_set() {
-    let digest = |change: fn(&mut Value, &mut Vec<f32>)| {
+    let digest = |change: fn(&mut Value, &mut Numbers)| {
         CentroidSet::from_files(&files(change), &encoder())
             .unwrap()
             .digest()
@@ -178,9 +226,9 @@ fn the_digest_changes_with_any_part_of_the_set() {
     assert_eq!(base, digest(|_, _| {}));
     assert_ne!(
         base,
-        digest(|manifest, _| manifest["threshold"]["value"] = json!(0.3))
+        digest(|manifest, _| manifest["scope"]["threshold"] = json!(0.3))
     );
-    assert_ne!(base, digest(|_, values| values.swap(0, 1)));
+    assert_ne!(base, digest(|_, numbers| numbers.prototypes.swap(0, 1)));
 }
 
 proptest! {

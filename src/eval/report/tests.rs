@@ -17,6 +17,7 @@ fn row(label: &str, found: &str, score: f32) -> Outcome {
         margin: 0.1,
         similarity: score,
         scope_score: score,
+        p_value: 0.5,
         threshold: 0.5,
         out_of_scope: score < 0.5,
         runners_up: Vec::new(),
