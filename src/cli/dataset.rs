@@ -1,22 +1,27 @@
 //! Reads labelled prompts and embeds them: what `train`, `eval` and `bench` begin with.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use clap::Args;
 
+use crate::centroids::CentroidSet;
 use crate::centroids::EncoderIdentity;
-use crate::centroids::labels::{Labels, PromptSource, Row, read_labelled_by};
+use crate::centroids::labels::{Labels, OUT_OF_SCOPE, PromptSource, Row, read_labelled_by};
 use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
-use crate::cli::report::Reporter;
+use crate::cli::report::{Reporter, excerpt};
 use crate::config::Environment;
 use crate::config::assemble::{fitting, open_encoder};
+use crate::domain::chat::Role;
 use crate::encoder::corpus::embed_all;
 use crate::encoder::windowing::WINDOWS_MAX;
 use crate::encoder::{Encoder, Passage};
 use crate::engine::passages::{Selection, select};
+use crate::eval::{Example, Expected, Outcome};
+use crate::store::log_reader;
 use crate::vector::Vectors;
 
 /// The key of a row that holds its label, unless told otherwise.
@@ -150,7 +155,7 @@ impl Text {
     }
 }
 
-/// Reads files of labels. Rows that cannot be used are told with their line; what is left is the result.
+/// Reads files of labels, plain or gzip. Rows that cannot be used are told with their line; what is left is the result.
 pub(super) fn read_files(
     paths: &[PathBuf],
     label_key: &str,
@@ -158,8 +163,10 @@ pub(super) fn read_files(
 ) -> anyhow::Result<Labels> {
     let mut labels = Labels::default();
     for path in paths {
-        let text =
-            std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let mut text = Vec::new();
+        log_reader::open(path)
+            .and_then(|mut file| file.read_to_end(&mut text))
+            .with_context(|| format!("{} cannot be read", path.display()))?;
         labels.append(read_labelled_by(
             label_key,
             &path.display().to_string(),
@@ -184,4 +191,34 @@ fn passages(prompt: &PromptSource, selection: Selection) -> Vec<Passage> {
         PromptSource::Text(text) => vec![Passage::new(text.as_str())],
         PromptSource::Messages(messages) => select(messages, selection),
     }
+}
+
+/// What a person recognises a prompt by.
+pub(super) fn text_of(prompt: &PromptSource) -> String {
+    match prompt {
+        PromptSource::Text(text) => text.clone(),
+        PromptSource::Messages(messages) => messages
+            .iter()
+            .rfind(|message| message.role == Role::User)
+            .map(|message| message.text.clone())
+            .unwrap_or_default(),
+    }
+}
+
+/// What a set makes of labelled rows.
+pub(super) fn outcomes(rows: &[Row], vectors: &Vectors, set: &CentroidSet) -> Vec<Outcome> {
+    rows.iter()
+        .zip(vectors.rows())
+        .map(|(row, vector)| Outcome {
+            expected: match row.intent.as_str() {
+                OUT_OF_SCOPE => Expected::OutOfScope,
+                _ => Expected::Intent(row.intent.clone()),
+            },
+            found: set.classify(vector, set.threshold()),
+            row: Example {
+                place: row.place.to_string(),
+                text: excerpt(&text_of(&row.prompt)),
+            },
+        })
+        .collect()
 }

@@ -1,20 +1,30 @@
 //! `semroute eval`.
 
+mod baseline;
+mod page;
+mod summary;
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::Args;
+use serde::Serialize;
 
 use crate::centroids::CentroidSet;
-use crate::centroids::labels::OUT_OF_SCOPE;
+use crate::centroids::labels::Labels;
 use crate::cli::Failure;
-use crate::cli::dataset::{EmbeddingArguments, INTENT_KEY, read_files};
-use crate::cli::report::{Reporter, table};
+use crate::cli::dataset::{EmbeddingArguments, INTENT_KEY, outcomes, read_files};
+use crate::cli::report::Reporter;
 use crate::config::Environment;
 use crate::config::assemble::read_centroids;
 use crate::domain::name::IntentName;
-use crate::eval::{Chance, Estimate, Expected, Outcome, Report, evaluate};
+use crate::eval::compare::Verdict;
+use crate::eval::{Chance, Comparison, Outcome, Report, compare, evaluate};
+
+use baseline::Baseline;
+
+pub(super) use summary::of_comparison;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -36,9 +46,30 @@ pub(super) struct Arguments {
     seed: u64,
     #[command(flatten)]
     embedding: EmbeddingArguments,
+    /// Compare with these centroids on the same rows; fails if the others are significantly better.
+    #[arg(long, value_name = "DIR")]
+    compare: Option<String>,
+    /// Fail if the result is worse than this file allows.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Write the result as a baseline for later.
+    #[arg(long, value_name = "FILE")]
+    write_baseline: Option<PathBuf>,
+    /// Write a page with plots that needs no other file.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+}
+
+/// Everything that is told.
+#[derive(Debug, Serialize)]
+struct Findings {
+    #[serde(flatten)]
+    report: Report,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<Comparison>,
 }
 
 pub(super) fn run(
@@ -46,6 +77,67 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    let labels = read_labels(arguments, reporter)?;
+    let embedder = arguments.embedding.open(environment)?;
+    let open = |name: &String| {
+        read_centroids(name, Path::new(""), &embedder.identity()).map_err(Failure::Usage)
+    };
+    let set = open(&arguments.centroids)?;
+    let other = arguments.compare.as_ref().map(open).transpose()?;
+    let vectors = embedder.embed(&labels.rows, reporter)?;
+    let found = outcomes(&labels.rows, &vectors, &set);
+    let chance = Chance {
+        seed: arguments.seed,
+        ..Chance::default()
+    };
+    let findings = Findings {
+        report: report(&found, &set, chance)?,
+        comparison: other
+            .map(|other| compare(&outcomes(&labels.rows, &vectors, &other), &found, chance))
+            .transpose()
+            .map_err(anyhow::Error::from)?,
+    };
+    if let Some(path) = &arguments.html {
+        let page = page::of(&findings, &found, &set);
+        write(path, &page)?;
+    }
+    if let Some(path) = &arguments.write_baseline {
+        let baseline = Baseline::of(&findings.report);
+        let text = serde_json::to_string_pretty(&baseline).map_err(anyhow::Error::from)?;
+        write(path, &(text + "\n"))?;
+    }
+    if arguments.json {
+        reporter.json(&findings)?;
+    } else {
+        reporter.result(&summary::of(&findings))?;
+    }
+    gate(arguments, &findings)
+}
+
+/// What makes the command fail although it did its work.
+fn gate(arguments: &Arguments, findings: &Findings) -> Result<(), Failure> {
+    let mut problems = Vec::new();
+    if let Some(path) = &arguments.baseline {
+        problems.extend(Baseline::read(path)?.problems(&findings.report));
+    }
+    if let Some(comparison) = &findings.comparison
+        && comparison.verdict == Verdict::Worse
+    {
+        let other = arguments.compare.as_deref().unwrap_or_default();
+        problems.push(format!(
+            "{} is significantly worse than {other}",
+            arguments.centroids
+        ));
+    }
+    if problems.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::Work(anyhow::anyhow!(problems.join("\n"))))
+    }
+}
+
+/// The rows, their labels renamed by the map if there is one.
+fn read_labels(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<Labels> {
     let mut labels = read_files(&arguments.data, &arguments.label_key, reporter)?;
     if let Some(path) = &arguments.map {
         let map = read_map(path)?;
@@ -62,38 +154,11 @@ pub(super) fn run(
             "{n_left_out} of {n_before} rows have a label that the map leaves out"
         ));
     }
-    let embedder = arguments.embedding.open(environment)?;
-    let here = std::path::Path::new("");
-    let set =
-        read_centroids(&arguments.centroids, here, &embedder.identity()).map_err(Failure::Usage)?;
-    let vectors = embedder.embed(&labels.rows, reporter)?;
-    let outcomes: Vec<Outcome> = labels
-        .rows
-        .iter()
-        .zip(vectors.rows())
-        .map(|(row, vector)| Outcome {
-            expected: match row.intent.as_str() {
-                OUT_OF_SCOPE => Expected::OutOfScope,
-                _ => Expected::Intent(row.intent.clone()),
-            },
-            found: set.classify(vector, set.threshold()),
-        })
-        .collect();
-    let report = report(&outcomes, &set, arguments.seed)?;
-    if arguments.json {
-        reporter.json(&report)?;
-    } else {
-        reporter.result(&summary(&report))?;
-    }
-    Ok(())
+    Ok(labels)
 }
 
-fn report(outcomes: &[Outcome], set: &CentroidSet, seed: u64) -> anyhow::Result<Report> {
+fn report(outcomes: &[Outcome], set: &CentroidSet, chance: Chance) -> anyhow::Result<Report> {
     let known: Vec<IntentName> = set.intents().cloned().collect();
-    let chance = Chance {
-        seed,
-        ..Chance::default()
-    };
     Ok(evaluate(outcomes, &known, chance)?)
 }
 
@@ -108,80 +173,6 @@ fn read_map(path: &PathBuf) -> anyhow::Result<BTreeMap<IntentName, IntentName>> 
     })
 }
 
-fn percent(estimate: Option<&Estimate>) -> String {
-    match estimate {
-        Some(Estimate {
-            value,
-            low,
-            high,
-            n,
-        }) => format!(
-            "{:.2}% ({:.2}–{:.2}), n = {n}",
-            value * 100.0,
-            low * 100.0,
-            high * 100.0
-        ),
-        None => "not measured".to_owned(),
-    }
-}
-
-fn summary(report: &Report) -> String {
-    let rows = report
-        .intents
-        .iter()
-        .map(|intent| {
-            let share = |value: Option<f64>| {
-                value.map_or_else(|| "–".to_owned(), |value| format!("{:.1}%", value * 100.0))
-            };
-            vec![
-                intent.name.to_string(),
-                intent.n.to_string(),
-                share(intent.precision),
-                share(intent.recall),
-            ]
-        })
-        .collect();
-    let mut lines = vec![
-        table(&["intent", "rows", "precision", "recall"], rows),
-        format!("accuracy          {}", percent(report.accuracy.as_ref())),
-    ];
-    if let Some(controls) = &report.controls {
-        lines.push(format!(
-            "  majority        {:.2}% (always {})\n  shuffled labels {:.2}% (mean of {})",
-            controls.majority.accuracy * 100.0,
-            controls.majority.intent,
-            controls.shuffled.accuracy * 100.0,
-            controls.shuffled.n_permutations
-        ));
-    }
-    lines.push(format!(
-        "accepted, right   {}",
-        percent(report.accepted_accuracy.as_ref())
-    ));
-    lines.push(format!(
-        "rejected in scope {} (threshold {:.3})",
-        percent(report.rejected_in_scope.as_ref()),
-        report.threshold
-    ));
-    if let Some(separation) = &report.out_of_scope {
-        lines.push(format!(
-            "out of scope      AUROC {}\n                  FPR at 95% TPR {}\n                  rejected {}",
-            percent(Some(&separation.auroc)),
-            percent(Some(&separation.fpr_at_95_tpr)),
-            percent(Some(&separation.rejected))
-        ));
-    }
-    for confusion in &report.confusions {
-        lines.push(format!(
-            "confused          {} taken for {}: {}",
-            confusion.expected, confusion.found, confusion.n
-        ));
-    }
-    for unknown in &report.unknown_intents {
-        lines.push(format!(
-            "left out          {} rows of {}, which the set does not know",
-            unknown.n, unknown.name
-        ));
-    }
-    lines.join("\n")
+fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }

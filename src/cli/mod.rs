@@ -13,6 +13,7 @@ mod report;
 mod route;
 mod serve;
 mod train;
+mod versions;
 
 use std::process::ExitCode;
 
@@ -42,6 +43,12 @@ enum Command {
     Route(route::Arguments),
     /// Make centroids from labelled prompts.
     Train(train::Arguments),
+    /// List the versions of centroids.
+    Versions(versions::List),
+    /// Put a version of centroids in force.
+    Promote(versions::Promote),
+    /// Put the version of centroids in force that was so before.
+    Rollback(versions::Rollback),
     /// Measure centroids on labelled prompts.
     Eval(eval::Arguments),
     /// Measure the time and the memory that a decision takes.
@@ -110,6 +117,9 @@ fn dispatch(command: Command, environment: Environment, reporter: Reporter) -> R
         Command::Serve(arguments) => serve::run(&arguments, environment, reporter),
         Command::Route(arguments) => route::run(&arguments, environment, reporter),
         Command::Train(arguments) => train::run(&arguments, environment, reporter),
+        Command::Versions(arguments) => versions::list(&arguments, reporter),
+        Command::Promote(arguments) => versions::promote(&arguments, reporter),
+        Command::Rollback(arguments) => versions::rollback(&arguments, reporter),
         Command::Eval(arguments) => eval::run(&arguments, environment, reporter),
         Command::Bench(arguments) => bench::run(&arguments, environment, reporter),
         Command::Check(arguments) => check::run(&arguments, environment, reporter),

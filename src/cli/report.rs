@@ -127,6 +127,22 @@ pub(super) fn short(duration: Duration) -> String {
     }
 }
 
+/// Characters of a prompt by which a person recognises it.
+const EXCERPT_CHARS: usize = 100;
+
+/// The beginning of a prompt, in one line.
+pub(super) fn excerpt(text: &str) -> String {
+    let mut characters = text
+        .split_whitespace()
+        .flat_map(|word| [word, " "])
+        .flat_map(str::chars);
+    let start: String = characters.by_ref().take(EXCERPT_CHARS).collect();
+    match characters.next() {
+        Some(_) => format!("{}…", start.trim_end()),
+        None => start.trim_end().to_owned(),
+    }
+}
+
 /// A table without frills.
 pub(super) fn table(header: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = comfy_table::Table::new();

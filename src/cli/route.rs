@@ -7,7 +7,7 @@ use clap::Args;
 
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, short};
-use crate::cli::serve::engine;
+use crate::cli::serve::{Logging, engine};
 use crate::config::{Environment, assemble};
 use crate::domain::chat::{Message, Role};
 use crate::domain::name::AssistantName;
@@ -40,7 +40,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
-    let engine = engine(assembled, &[])?;
+    let engine = engine(assembled, Logging::Nowhere)?;
     let plan = engine.plan();
     let first = plan.assistants.keys().next().map(AssistantName::to_string);
     let asked = arguments.assistant.clone().or(first).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use anyhow::Context;
 use clap::Args;
@@ -11,12 +11,14 @@ use tokio::net::TcpListener;
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
 use crate::clock::{Clock, SystemClock};
+use crate::config::assemble::fitting;
+use crate::config::watch::{Found, Watch};
 use crate::config::{Assembled, Environment, assemble};
 use crate::encoder::{EncoderQueue, queue};
 use crate::engine::{Engine, Parts};
 use crate::gateway;
-use crate::store::{Output, RecordLog};
-use crate::telemetry::Metrics;
+use crate::store::{RecordLog, Settings as LogSettings};
+use crate::telemetry::{Metrics, SwapResult};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -35,13 +37,17 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let assembled = assemble(arguments.config.as_deref(), environment)?;
     let listen = arguments.listen.unwrap_or_else(|| assembled.listen());
-    let outputs = assembled.outputs();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
+    let identity = fitting(assembled.encoder.identity());
+    let watch = Watch::of(&assembled.loaded, identity);
     runtime.block_on(async {
-        let engine = engine(assembled, &outputs)?;
+        let engine = engine(assembled, Logging::AsConfigured)?;
+        if let Some(watch) = watch {
+            keep_watch(watch, Arc::downgrade(&engine))?;
+        }
         let listener = TcpListener::bind(listen)
             .await
             .with_context(|| format!("cannot listen on {listen}; is the port taken?"))?;
@@ -57,10 +63,72 @@ pub(super) fn run(
     Ok(())
 }
 
+/// Looks for other centroids on a thread of its own, for as long as there is an engine to put them in.
+fn keep_watch(mut watch: Watch, engine: Weak<Engine>) -> anyhow::Result<()> {
+    let look = move || {
+        loop {
+            std::thread::sleep(watch.interval());
+            if engine.strong_count() == 0 {
+                return;
+            }
+            let found = watch.look();
+            // Held no longer than it takes, since whoever drops the engine last waits for its log.
+            if let Some((found, engine)) = found.zip(engine.upgrade()) {
+                put_in_force(found, &engine);
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("centroids-watch".to_owned())
+        .spawn(look)
+        .context("the thread that watches the centroids cannot start")?;
+    Ok(())
+}
+
+/// Swaps the centroids, or tells why the old ones stay.
+fn put_in_force(found: Found, engine: &Engine) {
+    let version = found.version.clone();
+    let swapped = found
+        .centroids
+        .and_then(|centroids| engine.swap_centroids(centroids, found.version));
+    match swapped {
+        Ok(()) => {
+            tracing::info!(
+                version,
+                digest = engine.plan().centroid_digest,
+                "other centroids are in force"
+            );
+            engine.count_swap(SwapResult::Swapped);
+        }
+        Err(reason) => {
+            tracing::error!(
+                version,
+                reason,
+                "centroids cannot be used, the old ones stay in force"
+            );
+            engine.count_swap(SwapResult::Refused);
+        }
+    }
+}
+
+/// Whether an engine keeps a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Logging {
+    /// Where the configuration says.
+    AsConfigured,
+    /// Nowhere.
+    Nowhere,
+}
+
 /// An engine over what was assembled.
-pub(super) fn engine(assembled: Assembled, outputs: &[Output]) -> anyhow::Result<Arc<Engine>> {
+pub(super) fn engine(assembled: Assembled, logging: Logging) -> anyhow::Result<Arc<Engine>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Arc::new(Metrics::new());
+    let log = match logging {
+        Logging::Nowhere => RecordLog::none(),
+        Logging::AsConfigured => RecordLog::open(&log_settings(&assembled, &clock, &metrics))
+            .context("the log of records cannot be opened")?,
+    };
     let encoder = EncoderQueue::start(
         assembled.encoder,
         assembled.queue,
@@ -75,8 +143,23 @@ pub(super) fn engine(assembled: Assembled, outputs: &[Output]) -> anyhow::Result
         encoder,
         clock,
         metrics,
-        log: RecordLog::open(outputs).context("the log of records cannot be opened")?,
+        log,
     }))
+}
+
+fn log_settings(
+    assembled: &Assembled,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> LogSettings {
+    let clock = Arc::clone(clock);
+    let metrics = Arc::clone(metrics);
+    LogSettings {
+        outputs: assembled.outputs(),
+        rotation: assembled.rotation(),
+        wall: Arc::new(move || clock.wall()),
+        on_lost: Arc::new(move || metrics.count_lost_line()),
+    }
 }
 
 /// The clock, as the encoder's queue takes it.

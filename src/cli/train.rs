@@ -1,6 +1,8 @@
 //! `semroute train`.
 
+mod base;
 mod gather;
+mod log;
 mod summary;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::str::FromStr;
 
 use anyhow::Context;
 use clap::Args;
+use serde_json::json;
 
 use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
 use crate::centroids::rows::{ROWS_FILE, Rows, Shard};
@@ -15,19 +18,43 @@ use crate::centroids::train::{Wanted, Weighting};
 use crate::centroids::{CentroidSet, Examples, Provenance, Trained, Training, train};
 use crate::cli::Failure;
 use crate::cli::dataset::EmbeddingArguments;
+use crate::cli::eval::of_comparison;
 use crate::cli::report::Reporter;
+use crate::cli::versions::{COMPARISON_FILE, now};
 use crate::config::Environment;
+use crate::eval::compare::Verdict;
 use crate::eval::{NeighbourSimilarity, neighbour_similarity};
+use crate::store::versions::{Version, Versions};
+
+use base::Trial;
+use gather::Gathered;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files of labelled prompts, plain or gzip, a line each: {"text": "…", "intent": "…"}. Rows with
-    /// the intent `oos` are out of scope.
-    #[arg(required_unless_present = "merge", value_name = "LABELS")]
+    /// Files of labelled prompts, plain or gzip, a line each: {"text": "…", "intent": "…"}; rows with
+    /// the intent `oos` are out of scope. Or logs of records, whose labels are what feedback says.
+    #[arg(required_unless_present_any = ["merge", "feedback"], value_name = "LABELS")]
     labels: Vec<PathBuf>,
-    /// The folder to write.
+    /// The folder to write: a new one becomes a set, one with versions gets another. The base, if it
+    /// is left out.
+    #[arg(long, value_name = "DIR", required_unless_present = "base")]
+    out: Option<PathBuf>,
+    /// Feedback on the requests of the logs, where it is not beside them.
+    #[arg(long, value_name = "FILE")]
+    feedback: Vec<PathBuf>,
+    /// A set whose rows are trained on as well, and which the result is compared with. Where both know
+    /// a prompt, the new label counts.
     #[arg(long, value_name = "DIR")]
-    out: PathBuf,
+    base: Option<PathBuf>,
+    /// Compare with the base on these rows instead of a fifth of all.
+    #[arg(long, value_name = "FILE", requires = "base")]
+    holdout: Option<PathBuf>,
+    /// Put the result in force, unless it is significantly worse than the base.
+    #[arg(long, requires = "base")]
+    promote: bool,
+    /// With `--promote`: even then.
+    #[arg(long, requires = "promote")]
+    despite_loss: bool,
     /// Prompts that are out of scope, to tell scope by.
     #[arg(long, value_name = "FILE")]
     oos: Option<PathBuf>,
@@ -42,10 +69,10 @@ pub(super) struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Embed only this share of the rows, such as 3/16, and write it for `--merge`.
-    #[arg(long, value_name = "I/N", conflicts_with = "merge")]
+    #[arg(long, value_name = "I/N", conflicts_with_all = ["merge", "base"])]
     shard: Option<Shard>,
     /// Join the shares in this folder and train on them; nothing is embedded.
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["labels", "oos"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["labels", "oos", "feedback"])]
     merge: Option<PathBuf>,
     /// Write the rows whose label the others speak against to this file, one a line.
     #[arg(long, value_name = "FILE")]
@@ -55,6 +82,14 @@ pub(super) struct Arguments {
     /// Print the manifest as JSON.
     #[arg(long)]
     json: bool,
+}
+
+impl Arguments {
+    /// The folder to write; one of the two is demanded.
+    fn target(&self) -> &Path {
+        let folder = self.out.as_deref().or(self.base.as_deref());
+        folder.unwrap_or(Path::new("."))
+    }
 }
 
 /// `--rule`.
@@ -97,7 +132,7 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     if let Some(shard) = arguments.shard {
         let part = gather::part(arguments, shard, environment, reporter)?;
-        return write_part(&part, &arguments.out, reporter);
+        return write_part(&part, arguments.target(), reporter);
     }
     let gathered = gather::all(arguments, environment, reporter)?;
     let (trained, similarity) = fit(&gathered.rows, arguments, reporter)?;
@@ -106,14 +141,50 @@ pub(super) fn run(
     if let Some(path) = &arguments.review {
         summary::write_doubts(&review, &gathered, path)?;
     }
-    write(&set, &gathered.rows, &arguments.out)?;
+    let trial = try_out(&gathered, &set, arguments, (environment, reporter))?;
+    let written = write(&set, &gathered.rows, trial.as_ref(), arguments.target())?;
     if arguments.json {
-        reporter.json(set.manifest())?;
+        reporter.json(&json!({
+            "manifest": set.manifest(),
+            "comparison": trial.as_ref().map(|trial| &trial.comparison),
+            "written": written.folder(),
+        }))?;
     } else {
-        let told = summary::of_set(&set, similarity.as_ref(), &arguments.out);
+        let mut told = summary::of_set(&set, similarity.as_ref());
+        if let Some(trial) = &trial {
+            told.push_str(&format!(
+                "\nagainst the base, on {} rows that neither saw:\n{}",
+                trial.n_held_out,
+                of_comparison(&trial.comparison)
+            ));
+        }
+        told.push_str(&format!("\nwritten to  {}", written.folder().display()));
         reporter.result(&told)?;
     }
-    Ok(())
+    put_in_force(&written, trial.as_ref(), arguments, reporter)
+}
+
+/// The comparison with the base, if there is one.
+fn try_out(
+    gathered: &Gathered,
+    set: &CentroidSet,
+    arguments: &Arguments,
+    context: (Environment, Reporter),
+) -> Result<Option<Trial>, Failure> {
+    let Some(base) = &gathered.base else {
+        return Ok(None);
+    };
+    let trial = match &arguments.holdout {
+        Some(path) => base::try_on_file(base, set, path, arguments, context)?,
+        None => base::try_on_held_out(
+            base,
+            &gathered.rows,
+            set.manifest().rule,
+            &gathered.texts,
+            arguments,
+        )?,
+    };
+    Ok(Some(trial))
 }
 
 /// Trains on rows and measures how alike they are.
@@ -139,7 +210,7 @@ fn fit(
         ..Training::default()
     };
     let provenance = Provenance {
-        name: name_of(&arguments.out),
+        name: name_of(arguments.target()),
         encoder: rows.embedding.encoder.clone(),
         data_digest: rows.digest(),
     };
@@ -183,18 +254,91 @@ fn write_part(
     Ok(())
 }
 
-fn write(set: &CentroidSet, rows: &Rows, out: &Path) -> anyhow::Result<()> {
+/// Where a set went.
+enum Written {
+    /// Into a folder of its own.
+    Flat(PathBuf),
+    /// Among the versions of a folder.
+    Version(Version),
+}
+
+impl Written {
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Flat(folder) => folder,
+            Self::Version(version) => &version.folder,
+        }
+    }
+}
+
+/// A folder that holds a set keeps it and gets a version beside it when the result stands on it; any
+/// other is written as asked.
+fn write(
+    set: &CentroidSet,
+    rows: &Rows,
+    trial: Option<&Trial>,
+    out: &Path,
+) -> anyhow::Result<Written> {
     let files = set.to_files()?;
-    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    let rows = rows.to_bytes()?;
+    let comparison = trial
+        .map(|trial| serde_json::to_vec_pretty(&trial.comparison))
+        .transpose()?;
     // The manifest last: without its vectors it would be an artefact that looks whole.
-    for (name, bytes) in [
-        (ROWS_FILE, &rows.to_bytes()?),
-        (VECTORS_FILE, &files.vectors),
-        (MANIFEST_FILE, &files.manifest),
-    ] {
+    let mut parts: Vec<(&str, &[u8])> = vec![(ROWS_FILE, &rows), (VECTORS_FILE, &files.vectors)];
+    parts.extend(
+        comparison
+            .as_ref()
+            .map(|it| (COMPARISON_FILE, it.as_slice())),
+    );
+    parts.push((MANIFEST_FILE, &files.manifest));
+    let versions = Versions::of(out);
+    if trial.is_some() || versions.current_name()?.is_some() {
+        std::fs::create_dir_all(out)
+            .with_context(|| format!("{} cannot be made", out.display()))?;
+        return Ok(Written::Version(versions.add(&set.digest()?, &parts)?));
+    }
+    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    for (name, bytes) in parts {
         let path = out.join(name);
         std::fs::write(&path, bytes)
             .with_context(|| format!("{} cannot be written", path.display()))?;
     }
+    Ok(Written::Flat(out.to_owned()))
+}
+
+/// Puts a version in force if that was asked for and nothing speaks against it.
+fn put_in_force(
+    written: &Written,
+    trial: Option<&Trial>,
+    arguments: &Arguments,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let Written::Version(version) = written else {
+        return Ok(());
+    };
+    let out = arguments.target();
+    if !arguments.promote {
+        if !version.is_current {
+            reporter.note(&format!(
+                "not in force yet: look at `semroute replay`, then `semroute promote {} {}`",
+                out.display(),
+                version.name
+            ));
+        }
+        return Ok(());
+    }
+    let is_worse = trial.is_some_and(|trial| trial.comparison.verdict == Verdict::Worse);
+    if is_worse && !arguments.despite_loss {
+        return Err(Failure::Work(anyhow::anyhow!(
+            "{} is significantly worse than what is in force, so it was not put in force; \
+             `--despite-loss` does it all the same",
+            version.name
+        )));
+    }
+    let change = Versions::of(out)
+        .promote(version, now())
+        .map_err(anyhow::Error::from)?;
+    reporter.note(&format!("{} is in force, after {}", change.to, change.from));
     Ok(())
 }

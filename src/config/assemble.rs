@@ -13,7 +13,8 @@ use crate::config::resolve::resolve;
 use crate::config::{Environment, Loaded, Problem, Problems, load};
 use crate::encoder::{self, Encoder, Identity, ModelSource, queue};
 use crate::engine::Plan;
-use crate::store::Output;
+use crate::store::versions::Versions;
+use crate::store::{Output, Rotation};
 
 /// The centroids that ship in the binary.
 #[cfg(feature = "embedded-model")]
@@ -23,7 +24,7 @@ const EMBEDDED_CENTROIDS: [&[u8]; 2] = [
 ];
 
 /// Their name in the configuration.
-const EMBEDDED_NAME: &str = "assistant";
+pub(super) const EMBEDDED_NAME: &str = "assistant";
 
 /// What a process runs.
 pub struct Assembled {
@@ -54,6 +55,15 @@ impl Assembled {
             ));
         }
         warnings
+    }
+
+    /// When files of the log are closed, and which are kept.
+    pub fn rotation(&self) -> Rotation {
+        let log = &self.loaded.config.log;
+        Rotation {
+            bytes: log.rotate.get(),
+            keep: log.keep,
+        }
     }
 
     /// Where records go.
@@ -179,7 +189,14 @@ pub fn read_centroids(
     if name == EMBEDDED_NAME {
         return embedded_centroids(encoder);
     }
-    let folder = folder.join(name);
+    let folder = Versions::of(&folder.join(name))
+        .current_folder()
+        .map_err(|error| error.to_string())?;
+    read_artefact(&folder, encoder)
+}
+
+/// Reads the artefact in a folder.
+pub fn read_artefact(folder: &Path, encoder: &EncoderIdentity) -> Result<CentroidSet, String> {
     let read = |name: &str| {
         let path = folder.join(name);
         std::fs::read(&path).map_err(|error| {

@@ -1,8 +1,11 @@
 //! The intents that prompts are sorted into.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::value::Period;
 use crate::domain::quantity::Ratio;
 
 /// The intents that prompts are sorted into.
@@ -16,6 +19,27 @@ pub struct Intents {
     /// share of prompts in scope to give up, from 0 (none) to 1 (all): with 0.02, the 2% that belong
     /// least clearly, by the training prompts while they were held out.
     pub out_of_scope: OutOfScope,
+    /// How often a running server looks whether the folder has other centroids in force, and takes
+    /// them: a length of time such as `1s`, or `off`. Those in the binary never change.
+    pub watch: Watch,
+}
+
+/// How often a running server looks for other centroids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Watch {
+    /// Each time so long has passed.
+    Every(Period),
+    /// Never.
+    Off(Off),
+}
+
+/// Never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Off {
+    /// Never.
+    Off,
 }
 
 /// When a prompt is out of scope.
@@ -41,6 +65,7 @@ impl Default for Intents {
         Self {
             centroids: "assistant".to_owned(),
             out_of_scope: OutOfScope::Calibrated(Calibrated::Calibrated),
+            watch: Watch::Every(Period::of(Duration::from_secs(1))),
         }
     }
 }

@@ -6,16 +6,24 @@ use std::path::PathBuf;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
+use crate::config::value::ByteSize;
+
 /// The log of records, one JSON object a request.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
-    /// Where records go: `stdout`, and `jsonl:FOLDER` for a file `records.jsonl` there. None, if
-    /// the list is empty.
+    /// Where records and feedback go: `stdout`, and `jsonl:FOLDER` for the files `records.jsonl` and
+    /// `feedback.jsonl` there. Nowhere, if the list is empty.
     pub to: Vec<To>,
     /// What of a prompt a record keeps: `none`, `hashed` (equal prompts can be told, not read) or
     /// `full`. Retraining from the log needs `full`.
     pub prompts: Prompts,
+    /// How long a file in a log folder may grow before it is closed, renamed by its time, and a new
+    /// one begun, such as `256MiB`.
+    pub rotate: ByteSize,
+    /// How many closed files of each kind stay in a log folder; the oldest are deleted. All of them,
+    /// if it is left out.
+    pub keep: Option<usize>,
 }
 
 /// Where records go.
@@ -45,6 +53,8 @@ impl Default for Log {
         Self {
             to: vec![To::Stdout],
             prompts: Prompts::None,
+            rotate: ByteSize::mebibytes(256),
+            keep: None,
         }
     }
 }

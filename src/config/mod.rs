@@ -21,6 +21,7 @@ pub mod resolve;
 pub mod schema;
 pub mod server;
 pub mod value;
+pub mod watch;
 
 use std::collections::BTreeMap;
 

@@ -18,7 +18,7 @@ use crate::domain::model::{Model, ModelId, Price};
 use crate::domain::name::{AssistantName, ModelName};
 use crate::domain::quantity::PicoUsd;
 use crate::engine::passages::Selection;
-use crate::engine::plan::{Assistant, Plan, PromptPolicy, Route, Target, Verify};
+use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
 use crate::provider::caller::{Caller, HttpClient, Secret, Settings};
 use crate::provider::simulated::Simulated;
 use crate::provider::{Provider, Timeouts};
@@ -65,7 +65,9 @@ pub fn resolve(
         digest: loaded.digest.clone(),
         targets,
         assistants,
-        threshold: threshold(config.intents.out_of_scope, &centroids),
+        threshold: scope(config.intents.out_of_scope).threshold(&centroids),
+        out_of_scope: scope(config.intents.out_of_scope),
+        centroid_version: centroids.manifest().name.clone(),
         centroids: Arc::new(centroids),
         centroid_digest: digest,
         selection: selection(config.encoder.text),
@@ -107,10 +109,10 @@ impl Names<'_> {
     }
 }
 
-fn threshold(out_of_scope: OutOfScope, centroids: &CentroidSet) -> f32 {
+const fn scope(out_of_scope: OutOfScope) -> plan::OutOfScope {
     match out_of_scope {
-        OutOfScope::Calibrated(_) => centroids.threshold(),
-        OutOfScope::Fixed(p_value) => centroids.threshold_at(p_value),
+        OutOfScope::Calibrated(_) => plan::OutOfScope::Calibrated,
+        OutOfScope::Fixed(p_value) => plan::OutOfScope::Below(p_value),
     }
 }
 

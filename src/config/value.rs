@@ -66,6 +66,65 @@ impl JsonSchema for Period {
     }
 }
 
+/// An amount of data, written with its unit: `64KiB`, `256MiB`, `10MB`, `1GiB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ByteSize(u64);
+
+/// What an amount of data looks like.
+const BYTE_SIZE_PATTERN: &str = r"^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$";
+
+impl ByteSize {
+    /// So many mebibytes.
+    pub const fn mebibytes(n: u64) -> Self {
+        Self(n << 20)
+    }
+
+    /// In bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl TryFrom<String> for ByteSize {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong = || {
+            format!("{text:?} is not an amount of data; write it like 64KiB, 256MiB, 10MB or 1GiB")
+        };
+        let unit_at = text
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(unit_at);
+        let number: u64 = number.parse().map_err(|_| wrong())?;
+        let unit_bytes = match unit {
+            "B" => 1,
+            "KB" => 1_000,
+            "MB" => 1_000_000,
+            "GB" => 1_000_000_000,
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            _ => return Err(wrong()),
+        };
+        match number.checked_mul(unit_bytes) {
+            Some(bytes) if 0 < bytes => Ok(Self(bytes)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl JsonSchema for ByteSize {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteSize".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": BYTE_SIZE_PATTERN })
+    }
+}
+
 /// A secret, by where it lies: `env:NAME` or `file:PATH`. The config never holds one itself.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]

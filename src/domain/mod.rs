@@ -3,6 +3,8 @@
 
 pub mod chat;
 pub mod event;
+pub mod feedback;
+pub mod logged;
 pub mod model;
 pub mod name;
 pub mod quantity;

@@ -1,8 +1,9 @@
 //! Keeps a request's record while it is being written, and hands it over when the request is over,
 //! however it ends.
 //!
-//! The handing over happens when the ledger is dropped, so a caller that hangs up in mid-answer
-//! leaves a record like any other. Nothing on the way can forget it.
+//! A request that comes to its end closes its ledger and waits until the log has the record. One that
+//! does not, because its caller hung up, say, drops it, which writes the record too: nothing on the
+//! way can forget it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub struct Ledger {
     began: Moment,
     deadline: Moment,
     call: Option<OpenCall>,
+    is_closed: bool,
 }
 
 /// A call that has not ended.
@@ -74,6 +76,7 @@ impl Ledger {
             engine: Arc::clone(engine),
             plan,
             call: None,
+            is_closed: false,
         }
     }
 
@@ -182,6 +185,33 @@ impl Ledger {
         record
     }
 
+    /// Ends the record and waits until the log has it. A caller that gets the last byte of its answer
+    /// after this loses no record, whatever becomes of the process.
+    pub async fn close(mut self) -> Record {
+        let record = self.end();
+        let engine = Arc::clone(&self.engine);
+        drop(self);
+        engine.log.write(&record).await;
+        record
+    }
+
+    /// Ends what is still open, and counts.
+    fn end(&mut self) -> Record {
+        self.is_closed = true;
+        if self.call.is_some() {
+            self.end_call(AttemptResult::Abandoned, None, None);
+        }
+        if self.record.outcome == Outcome::Pending {
+            self.record.outcome = Outcome::Abandoned;
+        }
+        let record = self.snapshot();
+        tell(&record);
+        let now = self.engine.clock().now();
+        self.engine.metrics.observe(&record, now);
+        self.engine.recent.remember(&record.request_id);
+        record
+    }
+
     fn end_call(&mut self, result: AttemptResult, usage: Option<Usage>, status: Option<u16>) {
         let (Some(call), Some(attempt)) = (self.call.take(), self.record.attempts.last_mut())
         else {
@@ -203,19 +233,13 @@ impl Ledger {
 }
 
 impl Drop for Ledger {
+    /// A caller that left, an early return or a panic: nobody waits, and the record is written all the
+    /// same.
     fn drop(&mut self) {
-        if self.call.is_some() {
-            self.end_call(AttemptResult::Abandoned, None, None);
+        if !self.is_closed {
+            let record = self.end();
+            self.engine.log.hand_over(&record);
         }
-        if self.record.outcome == Outcome::Pending {
-            self.record.outcome = Outcome::Abandoned;
-        }
-        let record = self.snapshot();
-        tell(&record);
-        self.engine
-            .metrics
-            .observe(&record, self.engine.clock().now());
-        self.engine.log.write(&record);
     }
 }
 
@@ -267,7 +291,7 @@ fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
 }
 
 /// RFC 3339 in UTC, to the millisecond.
-fn timestamp(wall: Duration) -> String {
+pub(crate) fn timestamp(wall: Duration) -> String {
     let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
     jiff::Timestamp::from_millisecond(millis)
         .map(|timestamp| format!("{timestamp:.3}"))

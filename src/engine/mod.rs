@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod execute;
+pub mod feedback;
 pub mod ledger;
 pub mod passages;
 pub mod plan;
@@ -14,10 +15,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use crate::centroids::CentroidSet;
 use crate::clock::Clock;
 use crate::encoder::EncoderQueue;
 use crate::store::RecordLog;
-use crate::telemetry::Metrics;
+use crate::store::recent_ids::RecentIds;
+use crate::telemetry::{Metrics, SwapResult};
 
 pub use error::Error;
 pub use plan::Plan;
@@ -31,6 +34,7 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     log: RecordLog,
+    recent: RecentIds,
 }
 
 /// The parts of an engine.
@@ -50,18 +54,34 @@ pub struct Parts {
 impl Engine {
     /// Puts an engine together.
     pub fn new(parts: Parts) -> Arc<Self> {
+        let plan = &parts.plan;
+        parts.metrics.expect(&plan.centroids, &plan.centroid_digest);
         Arc::new(Self {
             plan: ArcSwap::from_pointee(parts.plan),
             encoder: parts.encoder,
             clock: parts.clock,
             metrics: parts.metrics,
             log: parts.log,
+            recent: RecentIds::default(),
         })
     }
 
     /// The plan in force.
     pub fn plan(&self) -> Arc<Plan> {
         self.plan.load_full()
+    }
+
+    /// Puts other centroids in force. Requests that are running keep those that they began with.
+    pub fn swap_centroids(&self, centroids: CentroidSet, version: String) -> Result<(), String> {
+        let plan = self.plan().with_centroids(centroids, version)?;
+        self.metrics.expect(&plan.centroids, &plan.centroid_digest);
+        self.plan.store(Arc::new(plan));
+        Ok(())
+    }
+
+    /// Counts an attempt to put other centroids in force.
+    pub fn count_swap(&self, result: SwapResult) {
+        self.metrics.count_swap(result);
     }
 
     /// The encoder's queue.

@@ -10,11 +10,13 @@ use crate::cascade::{OnLimit, Tier};
 use crate::centroids::CentroidSet;
 use crate::domain::model::{Model, ModelId};
 use crate::domain::name::{AssistantName, RouteName};
+use crate::domain::quantity::Ratio;
 use crate::engine::passages::Selection;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::Rule;
 
 /// What the engine runs.
+#[derive(Clone)]
 pub struct Plan {
     /// Digest of the configuration that this came from.
     pub digest: String,
@@ -26,8 +28,12 @@ pub struct Plan {
     pub centroids: Arc<CentroidSet>,
     /// Digest of the centroids.
     pub centroid_digest: String,
-    /// Below this score a prompt is out of scope.
+    /// What operators call the centroids: their name, and their version if they have one.
+    pub centroid_version: String,
+    /// Below this scope score a prompt is out of scope.
     pub threshold: f32,
+    /// How that is found for centroids that take the place of these.
+    pub out_of_scope: OutOfScope,
     /// What of a conversation is embedded.
     pub selection: Selection,
     /// The longest that a request may take.
@@ -36,7 +42,27 @@ pub struct Plan {
     pub prompts: PromptPolicy,
 }
 
+/// When a prompt is out of scope.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum OutOfScope {
+    /// Below the threshold that training found.
+    Calibrated,
+    /// Where fewer than this share of prompts in scope belong less clearly.
+    Below(Ratio),
+}
+
+impl OutOfScope {
+    /// The scope score that it means for a set.
+    pub fn threshold(self, centroids: &CentroidSet) -> f32 {
+        match self {
+            Self::Calibrated => centroids.threshold(),
+            Self::Below(p_value) => centroids.threshold_at(p_value),
+        }
+    }
+}
+
 /// A model and how to reach it.
+#[derive(Clone)]
 pub struct Target {
     /// The model.
     pub model: Model,
@@ -47,12 +73,14 @@ pub struct Target {
 }
 
 /// A virtual model: routes, tried in order.
+#[derive(Clone)]
 pub struct Assistant {
     /// The routes; the last one matches everything.
     pub routes: Vec<Route>,
 }
 
 /// One way through an assistant.
+#[derive(Clone)]
 pub struct Route {
     /// What the operator calls it.
     pub name: RouteName,
@@ -89,6 +117,32 @@ pub enum PromptPolicy {
 }
 
 impl Plan {
+    /// The same plan over other centroids. Fails if a route names an intent that they lack, for it
+    /// would silently never be taken again.
+    pub fn with_centroids(&self, centroids: CentroidSet, version: String) -> Result<Self, String> {
+        let routes = self.assistants.values().flat_map(|it| &it.routes);
+        for route in routes {
+            if let Rule::Intents(intents) = &route.rule {
+                let lacking = intents
+                    .iter()
+                    .find(|intent| !centroids.intents().any(|known| known == *intent));
+                if let Some(intent) = lacking {
+                    return Err(format!(
+                        "the route {} names the intent {intent}, which they lack",
+                        route.name
+                    ));
+                }
+            }
+        }
+        Ok(Self {
+            threshold: self.out_of_scope.threshold(&centroids),
+            centroid_digest: centroids.digest().map_err(|error| error.to_string())?,
+            centroid_version: version,
+            centroids: Arc::new(centroids),
+            ..self.clone()
+        })
+    }
+
     /// A model by its position. Positions come from this plan, so there is always one.
     pub fn target(&self, id: ModelId) -> Option<&Target> {
         self.targets.get(id.0)

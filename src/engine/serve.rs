@@ -68,10 +68,10 @@ impl Engine {
                 }
                 Served {
                     record,
-                    reply: Ok(hand_over(draft, ledger)),
+                    reply: Ok(hand_over(draft, ledger).await),
                 }
             }
-            Err(error) => Served::failed(error, ledger),
+            Err(error) => Served::failed(error, ledger).await,
         }
     }
 
@@ -95,7 +95,7 @@ impl Engine {
             Err(error) => ledger.failed(error),
         }
         Decided {
-            record: ledger.snapshot(),
+            record: ledger.close().await,
             outcome,
         }
     }
@@ -193,10 +193,10 @@ impl Engine {
 
 impl Served {
     /// A request that brought no answer.
-    pub fn failed(error: Error, mut ledger: Ledger) -> Self {
+    pub async fn failed(error: Error, mut ledger: Ledger) -> Self {
         ledger.failed(&error);
         Self {
-            record: ledger.snapshot(),
+            record: ledger.close().await,
             reply: Err(error),
         }
     }
@@ -204,10 +204,10 @@ impl Served {
 
 impl Decided {
     /// A prompt on which there is no decision.
-    pub fn failed(error: Error, mut ledger: Ledger) -> Self {
+    pub async fn failed(error: Error, mut ledger: Ledger) -> Self {
         ledger.failed(&error);
         Self {
-            record: ledger.snapshot(),
+            record: ledger.close().await,
             outcome: Err(error),
         }
     }
@@ -273,10 +273,14 @@ fn kept_prompt(passages: &[crate::encoder::Passage], policy: PromptPolicy) -> Op
     }
 }
 
-/// Hands a draft to the caller. The ledger goes with it and closes when the last piece is gone.
-fn hand_over(draft: Draft, ledger: Ledger) -> Reply {
+/// Hands a draft to the caller. A whole one is in the log before; with a stream the ledger goes along
+/// and closes before the last piece.
+async fn hand_over(draft: Draft, ledger: Ledger) -> Reply {
     match draft {
-        Draft::Whole(answer) => Reply::Whole(answer),
+        Draft::Whole(answer) => {
+            ledger.close().await;
+            Reply::Whole(answer)
+        }
         Draft::Pieces(pieces) => {
             let pieces = stream::iter(pieces.into_iter().map(Ok)).boxed();
             Reply::Streamed(pass_on(None, pieces, ledger))
@@ -342,12 +346,13 @@ async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, O
             passing.ledger.call_failed(&failure);
             let error = Error::Upstream(failure);
             passing.ledger.failed(&error);
+            passing.ledger.close().await;
             Some((Piece::Failed(error), None))
         }
         None => {
             passing.ledger.call_answered(passing.usage);
             passing.ledger.record.outcome = answered;
-            let record = passing.ledger.snapshot();
+            let record = passing.ledger.close().await;
             Some((Piece::End(Box::new(record)), None))
         }
     }

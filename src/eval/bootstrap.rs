@@ -58,6 +58,8 @@ pub(super) enum Figure {
     RejectedOutOfScope,
     Scope,
     Shuffle,
+    Calibration,
+    Difference,
 }
 
 /// The interval of a share.

@@ -7,16 +7,21 @@ use serde::Serialize;
 
 use crate::domain::name::IntentName;
 use crate::eval::bootstrap::{Chance, Figure};
+use crate::eval::outcome::Example;
 use crate::eval::{as_f64, share};
 
 /// How many confusions a report lists: past the first dozen or so they are single rows.
 const CONFUSIONS_MAX: usize = 15;
+
+/// Rows that are shown of a confusion.
+const EXAMPLES_MAX: usize = 3;
 
 /// A row of a known intent: its label and the intent found.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pair<'a> {
     pub(super) expected: &'a IntentName,
     pub(super) found: &'a IntentName,
+    pub(super) row: &'a Example,
 }
 
 impl Pair<'_> {
@@ -76,6 +81,8 @@ pub struct Confusion {
     pub found: IntentName,
     /// In how many rows.
     pub n: usize,
+    /// The first of them.
+    pub examples: Vec<Example>,
 }
 
 /// Both controls; `None` without a row.
@@ -150,16 +157,18 @@ struct Counts {
 
 /// The commonest mistakes first, equals by name.
 pub(super) fn confusions(pairs: &[Pair<'_>]) -> Vec<Confusion> {
-    let mut counts: BTreeMap<(&IntentName, &IntentName), usize> = BTreeMap::new();
+    let mut rows: BTreeMap<(&IntentName, &IntentName), Vec<&Example>> = BTreeMap::new();
     for pair in pairs.iter().filter(|pair| !pair.is_right()) {
-        *counts.entry((pair.expected, pair.found)).or_default() += 1;
+        let confused = rows.entry((pair.expected, pair.found)).or_default();
+        confused.push(pair.row);
     }
-    let mut sorted: Vec<Confusion> = counts
+    let mut sorted: Vec<Confusion> = rows
         .into_iter()
-        .map(|((expected, found), n)| Confusion {
+        .map(|((expected, found), rows)| Confusion {
             expected: expected.clone(),
             found: found.clone(),
-            n,
+            n: rows.len(),
+            examples: rows.into_iter().take(EXAMPLES_MAX).cloned().collect(),
         })
         .collect();
     sorted.sort_by_key(|confusion| std::cmp::Reverse(confusion.n));

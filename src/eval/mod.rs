@@ -5,15 +5,18 @@
 //! Everything here is arithmetic on results; who classified the rows is not its matter.
 
 pub mod bootstrap;
+pub mod compare;
 pub mod metrics;
 pub mod neighbours;
 pub mod outcome;
+pub mod reliability;
 pub mod report;
 pub mod scope;
 
 pub use bootstrap::{Chance, Estimate};
+pub use compare::{Comparison, compare};
 pub use neighbours::{NeighbourSimilarity, neighbour_similarity};
-pub use outcome::{Expected, Outcome};
+pub use outcome::{Example, Expected, Outcome};
 pub use report::{Error, Report, evaluate};
 
 /// A count as a number to divide by.

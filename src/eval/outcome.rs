@@ -1,5 +1,7 @@
 //! One row: what it is and what was found.
 
+use serde::Serialize;
+
 use crate::domain::name::IntentName;
 use crate::domain::record::Intent;
 
@@ -10,6 +12,28 @@ pub struct Outcome {
     pub expected: Expected,
     /// What was found.
     pub found: Intent,
+    /// The row, for people.
+    pub row: Example,
+}
+
+/// A row as people recognise it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Example {
+    /// Where it stands.
+    pub place: String,
+    /// Its prompt, shortened.
+    pub text: String,
+}
+
+impl Outcome {
+    /// Whether the row was dealt with as its label wants: accepted with the right intent, or rejected
+    /// for being out of scope.
+    pub fn is_served_rightly(&self) -> bool {
+        match &self.expected {
+            Expected::Intent(intent) => !self.found.out_of_scope && self.found.name == *intent,
+            Expected::OutOfScope => self.found.out_of_scope,
+        }
+    }
 }
 
 /// What a label says.

@@ -10,6 +10,7 @@ use crate::eval::metrics::{
     Confusion, Controls, IntentFigures, Pair, by_intent, confusions, controls,
 };
 use crate::eval::outcome::{Expected, Outcome};
+use crate::eval::reliability::{Judged, Reliability, reliability};
 use crate::eval::scope::{OutOfScope, Separation, measure};
 
 /// What an evaluation found. A figure that the rows cannot give is `null`, never 0.
@@ -27,6 +28,8 @@ pub struct Report {
     pub rejected_in_scope: Option<Estimate>,
     /// The threshold in force.
     pub threshold: f32,
+    /// How far the probabilities can be trusted, over rows in scope.
+    pub reliability: Option<Reliability>,
     /// How rows out of scope are told, if there are any.
     pub out_of_scope: Option<Separation>,
     /// Each intent.
@@ -87,7 +90,8 @@ pub fn evaluate(
         sorted.in_scope.iter().filter(|row| holds(row)).count()
     };
     let estimate = |part, figure| of_share(part, pairs.len(), chance, figure);
-    let scores: Vec<f32> = sorted.in_scope.iter().map(|row| row.score).collect();
+    let scores: Vec<f32> = sorted.in_scope.iter().map(|row| row.scope_score).collect();
+    let judged: Vec<Judged> = sorted.in_scope.iter().map(InScope::judged).collect();
     Ok(Report {
         n_rows: outcomes.len(),
         accuracy: estimate(count(&|row| row.pair.is_right()), Figure::Accuracy),
@@ -98,6 +102,7 @@ pub fn evaluate(
         ),
         rejected_in_scope: estimate(count(&|row| row.is_rejected), Figure::RejectedInScope),
         threshold,
+        reliability: reliability(&judged, chance),
         out_of_scope: measure(&scores, &sorted.out_of_scope, chance),
         intents: by_intent(&pairs),
         confusions: confusions(&pairs),
@@ -115,8 +120,18 @@ struct Sorted<'a> {
 /// A row of an intent that the set knows.
 struct InScope<'a> {
     pair: Pair<'a>,
-    score: f32,
+    probability: f32,
+    scope_score: f32,
     is_rejected: bool,
+}
+
+impl InScope<'_> {
+    fn judged(&self) -> Judged {
+        Judged {
+            probability: f64::from(self.probability),
+            is_right: self.pair.is_right(),
+        }
+    }
 }
 
 impl<'a> Sorted<'a> {
@@ -127,18 +142,28 @@ impl<'a> Sorted<'a> {
             out_of_scope: Vec::new(),
             unknown: BTreeMap::new(),
         };
-        for Outcome { expected, found } in outcomes {
-            let (score, is_rejected) = (found.score, found.out_of_scope);
+        for Outcome {
+            expected,
+            found,
+            row,
+        } in outcomes
+        {
+            let (scope_score, is_rejected) = (found.scope_score, found.out_of_scope);
             match expected {
-                Expected::OutOfScope => sorted.out_of_scope.push(OutOfScope { score, is_rejected }),
+                Expected::OutOfScope => sorted.out_of_scope.push(OutOfScope {
+                    score: scope_score,
+                    is_rejected,
+                }),
                 Expected::Intent(expected) if known.contains(expected) => {
                     let pair = Pair {
                         expected,
                         found: &found.name,
+                        row,
                     };
                     sorted.in_scope.push(InScope {
                         pair,
-                        score,
+                        probability: found.score,
+                        scope_score,
                         is_rejected,
                     });
                 }

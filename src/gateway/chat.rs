@@ -36,7 +36,7 @@ pub(super) async fn complete(
         .and_then(|body| Ok(DIALECT.read_request(&body)?));
     let served = match request {
         Ok(request) => engine.answer(&request, ledger).await,
-        Err(error) => Served::failed(error, ledger),
+        Err(error) => Served::failed(error, ledger).await,
     };
     let created_unix_s = engine.clock().wall().as_secs();
     respond(served, created_unix_s)

@@ -28,6 +28,7 @@ pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Json<Value> {
         "assistants": plan.assistants.keys().collect::<Vec<_>>(),
         "config_digest": plan.digest,
         "centroid_digest": plan.centroid_digest,
+        "centroid_version": plan.centroid_version,
     }))
 }
 

@@ -3,6 +3,7 @@
 mod chat;
 mod embeddings;
 mod error;
+mod feedback;
 mod headers;
 mod health;
 mod models;
@@ -34,6 +35,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/embeddings", post(embeddings::embed))
+        .route("/v1/feedback", post(feedback::note))
         .route("/v1/models", get(models::list))
         .route("/v1/route", post(route::one))
         .route("/v1/route/batch", post(route::batch))

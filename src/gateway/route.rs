@@ -61,7 +61,7 @@ pub(super) async fn one(
     });
     let decided = match prompt {
         Ok((asked, messages)) => engine.decide(&asked, &messages, ledger).await,
-        Err(error) => Decided::failed(error, ledger),
+        Err(error) => Decided::failed(error, ledger).await,
     };
     let mut response = match &decided.outcome {
         Ok(()) => Json(explanation(&decided.record)).into_response(),
@@ -99,7 +99,7 @@ pub(super) async fn batch(
         }
         Err(error) => {
             let ledger = Ledger::open(&engine, "/v1/route/batch", request_id);
-            let decided = Decided::failed(error.clone(), ledger);
+            let decided = Decided::failed(error.clone(), ledger).await;
             let mut response = error::respond(&error);
             headers::write(&decided.record, response.headers_mut());
             response

@@ -1,5 +1,8 @@
-//! Where things are kept. For now: the log of records.
+//! What is kept: the log of records and feedback, and the versions of centroids.
 
+pub mod log_reader;
+pub mod recent_ids;
 mod record_log;
+pub mod versions;
 
-pub use record_log::{Output, RecordLog};
+pub use record_log::{Output, RecordLog, Rotation, Settings, WallClock};

@@ -1,73 +1,188 @@
-//! Writes records as JSON lines, off the request's path.
+//! Writes records and feedback as JSON lines, off the request's path.
 //!
-//! A request hands its record over and goes; one thread writes. The way to it is bounded: when the
-//! disk cannot keep up, the request waits for a moment rather than losing its record, because the
-//! bill and the next training run are read from this log.
+//! Each output has a thread of its own, so that a pipe nobody reads does not hold up the file. A
+//! request hands its line over and, where the output is a folder, waits until the line has been
+//! written to the file: once the caller has the last byte of its answer, a process that dies loses
+//! nothing of it, because the operating system has it. Requests that end together share one write, so
+//! the wait is that of one write, whatever the load.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Write};
+mod file;
+
+use std::io::{self, Write};
 use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
+use tokio::sync::{mpsc, oneshot};
+
+use crate::domain::feedback::Feedback;
 use crate::domain::record::Record;
 
-/// Records that may wait for the writer. At 2 KB each they hold 8 MB at most.
+pub use file::Rotation;
+pub(super) use file::{FEEDBACK_FILE, RECORDS_FILE, files as log_files};
+
+use file::RotatedFile;
+
+/// Lines that may wait for one writer. At 2 KB each they hold 8 MB at most.
 const WAITING_MAX: usize = 4096;
 
-/// The file inside a log folder.
-const FILE_NAME: &str = "records.jsonl";
+/// Lines that are written at once.
+const BATCH_MAX: usize = 1024;
 
-/// Where records go.
+/// Tells the time of day, as the time since 1970.
+pub type WallClock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Output {
     /// Standard output.
     Stdout,
-    /// `records.jsonl` in this folder, appended to.
+    /// `records.jsonl` and `feedback.jsonl` in this folder, appended to.
     Folder(PathBuf),
+}
+
+/// How a log is kept.
+pub struct Settings {
+    /// Where lines go.
+    pub outputs: Vec<Output>,
+    /// When files are closed and which are kept.
+    pub rotation: Rotation,
+    /// What names closed files.
+    pub wall: WallClock,
+    /// Hears of every line that could not be written.
+    pub on_lost: Arc<dyn Fn() + Send + Sync>,
 }
 
 /// The way to the log.
 pub struct RecordLog {
-    lines: Option<SyncSender<String>>,
-    writer: Mutex<Option<JoinHandle<()>>>,
+    ways: Vec<Way>,
+    writers: Mutex<Vec<JoinHandle<()>>>,
+    on_lost: Arc<dyn Fn() + Send + Sync>,
+}
+
+/// The way to one output.
+struct Way {
+    lines: mpsc::Sender<Line>,
+    waits: bool,
+}
+
+/// What a line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Record,
+    Feedback,
+}
+
+struct Line {
+    kind: Kind,
+    text: Arc<str>,
+    written: Option<oneshot::Sender<()>>,
 }
 
 impl RecordLog {
-    /// Opens the outputs and starts the writer. Without an output, records go nowhere.
-    pub fn open(outputs: &[Output]) -> io::Result<Self> {
-        let mut sinks = Vec::new();
-        for output in outputs {
-            sinks.push(sink(output)?);
+    /// A log that keeps nothing.
+    pub fn none() -> Self {
+        Self {
+            ways: Vec::new(),
+            writers: Mutex::new(Vec::new()),
+            on_lost: Arc::new(|| {}),
         }
-        if sinks.is_empty() {
-            return Ok(Self {
-                lines: None,
-                writer: Mutex::new(None),
+    }
+
+    /// Opens the outputs and starts their writers. Without an output, lines go nowhere.
+    pub fn open(settings: &Settings) -> io::Result<Self> {
+        let (mut ways, mut writers) = (Vec::new(), Vec::new());
+        for output in &settings.outputs {
+            let sink = Sink::open(output, settings)?;
+            let (lines, waiting) = mpsc::channel(WAITING_MAX);
+            let on_lost = Arc::clone(&settings.on_lost);
+            let writer = std::thread::Builder::new()
+                .name("record-log".to_owned())
+                .spawn(move || write_all(waiting, sink, on_lost.as_ref()))?;
+            writers.push(writer);
+            ways.push(Way {
+                lines,
+                waits: matches!(output, Output::Folder(_)),
             });
         }
-        let (lines, waiting) = sync_channel(WAITING_MAX);
-        let writer = std::thread::Builder::new()
-            .name("record-log".to_owned())
-            .spawn(move || write_all(&waiting, &mut sinks))?;
         Ok(Self {
-            lines: Some(lines),
-            writer: Mutex::new(Some(writer)),
+            ways,
+            writers: Mutex::new(writers),
+            on_lost: Arc::clone(&settings.on_lost),
         })
     }
 
-    /// Hands a record over.
-    pub fn write(&self, record: &Record) {
-        let Some(lines) = &self.lines else { return };
-        let sent = match serde_json::to_string(record) {
-            Ok(line) => lines
-                .send(line)
-                .map_err(|_| "the writer has ended".to_owned()),
-            Err(error) => Err(error.to_string()),
+    /// Whether anything is kept.
+    pub fn keeps(&self) -> bool {
+        !self.ways.is_empty()
+    }
+
+    /// Writes a record; done when every folder has it.
+    pub async fn write(&self, record: &Record) {
+        if let Some(text) = self.line_of(record) {
+            self.write_line(Kind::Record, &text).await;
+        }
+    }
+
+    /// Writes feedback; done when every folder has it.
+    pub async fn write_feedback(&self, feedback: &Feedback) {
+        if let Some(text) = self.line_of(feedback) {
+            self.write_line(Kind::Feedback, &text).await;
+        }
+    }
+
+    /// Hands a record over without waiting, for a request whose caller has left. If the writer is so
+    /// far behind that its queue is full, the record is lost, and counted as lost.
+    pub fn hand_over(&self, record: &Record) {
+        let Some(text) = self.line_of(record) else {
+            return;
         };
-        if let Err(reason) = sent {
-            tracing::error!(request_id = %record.request_id, reason, "a record was lost");
+        for way in &self.ways {
+            let line = Line {
+                kind: Kind::Record,
+                text: Arc::clone(&text),
+                written: None,
+            };
+            if way.lines.try_send(line).is_err() {
+                tracing::error!(request_id = %record.request_id, "a record was lost: the log is behind");
+                (self.on_lost)();
+            }
+        }
+    }
+
+    fn line_of(&self, value: &impl serde::Serialize) -> Option<Arc<str>> {
+        if self.ways.is_empty() {
+            return None;
+        }
+        match serde_json::to_string(value) {
+            Ok(text) => Some(text.into()),
+            Err(error) => {
+                tracing::error!(%error, "a line of the log was lost: it cannot be written as JSON");
+                (self.on_lost)();
+                None
+            }
+        }
+    }
+
+    async fn write_line(&self, kind: Kind, text: &Arc<str>) {
+        let mut receipts = Vec::with_capacity(self.ways.len());
+        for way in &self.ways {
+            let (written, receipt) = oneshot::channel();
+            let line = Line {
+                kind,
+                text: Arc::clone(text),
+                written: way.waits.then_some(written),
+            };
+            if way.lines.send(line).await.is_err() {
+                tracing::error!("a line of the log was lost: its writer has ended");
+                (self.on_lost)();
+            }
+            receipts.extend(way.waits.then_some(receipt));
+        }
+        for receipt in receipts {
+            // A writer that ended without an answer has told so itself.
+            let _ = receipt.await;
         }
     }
 }
@@ -75,62 +190,95 @@ impl RecordLog {
 impl Drop for RecordLog {
     /// Waits until everything is written.
     fn drop(&mut self) {
-        self.lines = None;
-        let writer = self.writer.lock().ok().and_then(|mut writer| writer.take());
-        if let Some(writer) = writer
-            && writer.join().is_err()
-        {
-            tracing::error!("the writer of the record log panicked");
+        self.ways.clear();
+        let writers = self.writers.get_mut().map(std::mem::take);
+        for writer in writers.unwrap_or_default() {
+            if writer.join().is_err() {
+                tracing::error!("a writer of the record log panicked");
+            }
         }
     }
 }
 
 /// One opened output.
-struct Sink {
-    name: String,
-    writer: Box<dyn Write + Send>,
+enum Sink {
+    Stdout,
+    Folder {
+        records: RotatedFile,
+        feedback: RotatedFile,
+    },
 }
 
-fn sink(output: &Output) -> io::Result<Sink> {
-    match output {
-        Output::Stdout => Ok(Sink {
-            name: "standard output".to_owned(),
-            writer: Box::new(io::stdout()),
-        }),
-        Output::Folder(folder) => {
-            std::fs::create_dir_all(folder)?;
-            let path = folder.join(FILE_NAME);
-            let file: File = OpenOptions::new().create(true).append(true).open(&path)?;
-            Ok(Sink {
-                name: path.display().to_string(),
-                writer: Box::new(BufWriter::new(file)),
-            })
+impl Sink {
+    fn open(output: &Output, settings: &Settings) -> io::Result<Self> {
+        let Output::Folder(folder) = output else {
+            return Ok(Self::Stdout);
+        };
+        std::fs::create_dir_all(folder)?;
+        let open =
+            |name| RotatedFile::open(folder, name, settings.rotation, Arc::clone(&settings.wall));
+        Ok(Self::Folder {
+            records: open(RECORDS_FILE)?,
+            feedback: open(FEEDBACK_FILE)?,
+        })
+    }
+
+    /// Writes lines so that the operating system has them when this returns.
+    fn write(&mut self, lines: &[Line]) -> io::Result<()> {
+        let of = |kind| lines.iter().filter(move |line| line.kind == kind);
+        match self {
+            Self::Stdout => {
+                let mut text = String::new();
+                for line in lines {
+                    match line.kind {
+                        Kind::Record => text.push_str(&line.text),
+                        // Told from a record by its only key.
+                        Kind::Feedback => {
+                            text.push_str("{\"feedback\":");
+                            text.push_str(&line.text);
+                            text.push('}');
+                        }
+                    }
+                    text.push('\n');
+                }
+                let mut out = io::stdout().lock();
+                out.write_all(text.as_bytes())?;
+                out.flush()
+            }
+            Self::Folder { records, feedback } => {
+                records.append(of(Kind::Record).map(|line| line.text.as_ref()))?;
+                feedback.append(of(Kind::Feedback).map(|line| line.text.as_ref()))
+            }
         }
     }
 }
 
-/// Writes until every sender is gone. Buffers are flushed whenever nothing waits, so that a quiet log
-/// is complete.
-fn write_all(waiting: &Receiver<String>, sinks: &mut [Sink]) {
-    while let Ok(line) = waiting.recv() {
-        write_line(sinks, &line);
-        while let Ok(line) = waiting.try_recv() {
-            write_line(sinks, &line);
+/// Writes until every sender is gone. A line that cannot be written is told and counted; whoever
+/// waits for it goes on all the same, since an answer is worth more than its record.
+fn write_all(
+    mut waiting: mpsc::Receiver<Line>,
+    mut sink: Sink,
+    on_lost: &(dyn Fn() + Send + Sync),
+) {
+    while let Some(first) = waiting.blocking_recv() {
+        let mut lines = vec![first];
+        while lines.len() < BATCH_MAX
+            && let Ok(line) = waiting.try_recv()
+        {
+            lines.push(line);
         }
-        for sink in sinks.iter_mut() {
-            report(&sink.name, sink.writer.flush());
+        if let Err(error) = sink.write(&lines) {
+            tracing::error!(%error, lines = lines.len(), "lines of the log could not be written");
+            lines.iter().for_each(|_| on_lost());
+        }
+        for line in lines {
+            if let Some(written) = line.written {
+                // The caller may have left.
+                let _ = written.send(());
+            }
         }
     }
 }
 
-fn write_line(sinks: &mut [Sink], line: &str) {
-    for sink in sinks {
-        report(&sink.name, writeln!(sink.writer, "{line}"));
-    }
-}
-
-fn report(name: &str, result: io::Result<()>) {
-    if let Err(error) = result {
-        tracing::error!(output = name, %error, "a record could not be written");
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::centroids::CentroidSet;
+use crate::domain::feedback::{Feedback, Judgement};
 use crate::domain::quantity::{Moment, Ratio};
 use crate::domain::record::{Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
@@ -41,6 +43,10 @@ pub struct Metrics {
     cost: Family<TargetLabels, Counter<f64, AtomicU64>>,
     unknown_costs: Counters<TargetLabels>,
     tokens: Counters<TokenLabels>,
+    lost_lines: Counter,
+    swaps: Counters<SwapLabels>,
+    centroids: Family<CentroidLabels, Gauge>,
+    feedback: Counters<FeedbackLabels>,
     request_seconds: Histograms<EndpointLabels>,
     stage_seconds: Histograms<StageLabels>,
     batch_windows: Histogram,
@@ -112,6 +118,31 @@ struct StageLabels {
     stage: &'static str,
 }
 
+/// What came of an attempt to put other centroids in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SwapResult {
+    /// They are.
+    Swapped,
+    /// They could not be used, and the old ones stay.
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SwapLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CentroidLabels {
+    digest: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FeedbackLabels {
+    outcome: &'static str,
+    known: &'static str,
+}
+
 /// From 10 µs, a classification, to 80 s, a long answer, each bound twice the one before.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(1e-5, 2.0, 24))
@@ -137,6 +168,10 @@ impl Metrics {
             cost: Family::default(),
             unknown_costs: Family::default(),
             tokens: Family::default(),
+            lost_lines: Counter::default(),
+            swaps: Family::default(),
+            centroids: Family::default(),
+            feedback: Family::default(),
             request_seconds: Family::new_with_constructor(seconds),
             stage_seconds: Family::new_with_constructor(seconds),
             batch_windows: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
@@ -190,6 +225,26 @@ impl Metrics {
             "Tokens, as providers counted them",
             self.tokens.clone(),
         );
+        registry.register(
+            "log_lost_lines",
+            "Records and feedback that the log could not write",
+            self.lost_lines.clone(),
+        );
+        registry.register(
+            "centroids_swaps",
+            "Attempts to put other centroids in force, and what came of them",
+            self.swaps.clone(),
+        );
+        registry.register(
+            "centroids_info",
+            "The centroids in force",
+            self.centroids.clone(),
+        );
+        registry.register(
+            "feedback",
+            "Feedback on requests, by what it says of the intent",
+            self.feedback.clone(),
+        );
     }
 
     fn register_quantities(&mut self) {
@@ -222,6 +277,42 @@ impl Metrics {
             "Share of the checked requests of the last hour that escalated",
             self.escalation_ratio.clone(),
         );
+    }
+
+    /// Counts a line that the log could not write.
+    pub fn count_lost_line(&self) {
+        self.lost_lines.inc();
+    }
+
+    /// Counts an attempt to put other centroids in force.
+    pub fn count_swap(&self, result: SwapResult) {
+        let result = match result {
+            SwapResult::Swapped => "swapped",
+            SwapResult::Refused => "refused",
+        };
+        self.swaps.get_or_create(&SwapLabels { result }).inc();
+    }
+
+    /// Hears which centroids are in force from now on.
+    pub fn expect(&self, _centroids: &CentroidSet, digest: &str) {
+        self.centroids.clear();
+        let digest = digest.to_owned();
+        self.centroids
+            .get_or_create(&CentroidLabels { digest })
+            .set(1);
+    }
+
+    /// Counts feedback.
+    pub fn observe_feedback(&self, feedback: &Feedback) {
+        let outcome = match (feedback.outcome, &feedback.intent) {
+            (Some(Judgement::Right), _) => "right",
+            (Some(Judgement::Wrong), _) => "wrong",
+            (None, Some(_)) => "intent",
+            (None, None) => "comment",
+        };
+        let known = if feedback.known { "true" } else { "false" };
+        let labels = FeedbackLabels { outcome, known };
+        self.feedback.get_or_create(&labels).inc();
     }
 
     /// Counts a batch of the encoder.

@@ -4,4 +4,4 @@ mod logs;
 mod metrics;
 
 pub use logs::{Verbosity, log_to_stderr};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, SwapResult};

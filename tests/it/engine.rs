@@ -12,7 +12,7 @@ use semroute::domain::chat::{Message, Role};
 use semroute::encoder::{EncoderQueue, queue};
 use semroute::engine::ledger::Ledger;
 use semroute::engine::{Engine, Parts};
-use semroute::store::{Output, RecordLog};
+use semroute::store::{Output, RecordLog, Rotation, Settings};
 use semroute::telemetry::Metrics;
 use serde_json::Value;
 
@@ -42,7 +42,16 @@ fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
         .unwrap(),
         clock,
         metrics: Arc::new(Metrics::new()),
-        log: RecordLog::open(&[Output::Folder(folder)]).unwrap(),
+        log: RecordLog::open(&Settings {
+            outputs: vec![Output::Folder(folder)],
+            rotation: Rotation {
+                bytes: u64::MAX,
+                keep: None,
+            },
+            wall: Arc::new(|| Duration::ZERO),
+            on_lost: Arc::new(|| {}),
+        })
+        .unwrap(),
     })
 }
 

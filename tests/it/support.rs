@@ -66,7 +66,7 @@ impl Server {
             .unwrap(),
             clock,
             metrics: Arc::new(Metrics::new()),
-            log: RecordLog::open(&[]).unwrap(),
+            log: RecordLog::none(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

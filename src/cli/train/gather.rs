@@ -1,23 +1,34 @@
 //! Where the rows of a training run come from: files of labels, or shares that were embedded before.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context, bail};
 
-use crate::centroids::labels::{PromptSource, Row};
+use crate::centroids::labels::{Labels, Row};
 use crate::centroids::rows::{Label, Part, Rows, Shard, digest, join};
 use crate::cli::Failure;
-use crate::cli::dataset::{INTENT_KEY, read_files};
+use crate::cli::dataset::{INTENT_KEY, read_files, text_of};
 use crate::cli::report::Reporter;
-use crate::cli::train::Arguments;
+use crate::cli::train::base::Base;
+use crate::cli::train::{Arguments, log};
 use crate::config::Environment;
-use crate::domain::chat::Role;
 
 /// Embedded rows, with the prompts where they are at hand.
 pub(super) struct Gathered {
+    /// What is trained on.
     pub(super) rows: Rows,
-    /// The prompt of each row, for people to look at; empty where only vectors were read.
-    pub(super) texts: Vec<String>,
+    /// The prompts, by their digests; without those of which only the vector was read.
+    pub(super) texts: BTreeMap<[u8; 32], String>,
+    /// The set that newer rows were added to.
+    pub(super) base: Option<Base>,
+}
+
+impl Gathered {
+    /// The prompt of a row.
+    pub(super) fn text(&self, row: usize) -> Option<&String> {
+        self.texts.get(&self.rows.labels.get(row)?.prompt)
+    }
 }
 
 /// Every row that is to be trained on.
@@ -26,22 +37,35 @@ pub(super) fn all(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<Gathered, Failure> {
-    if let Some(folder) = &arguments.merge {
+    let (newer, texts) = if let Some(folder) = &arguments.merge {
         let rows = join(read_parts(folder)?).map_err(anyhow::Error::from)?;
+        (rows, BTreeMap::new())
+    } else {
+        let labelled = read_rows(arguments, reporter)?;
+        let text = |(row, label): &(Row, Label)| (label.prompt, text_of(&row.prompt));
+        let texts = labelled.iter().map(text).collect();
+        let part = embed(&labelled, Shard::WHOLE, arguments, (environment, reporter))?;
+        (part.rows, texts)
+    };
+    let Some(folder) = &arguments.base else {
         return Ok(Gathered {
-            rows,
-            texts: Vec::new(),
+            rows: newer,
+            texts,
+            base: None,
         });
+    };
+    let base = Base::open(folder, &newer.embedding.encoder)?;
+    if base.rows.embedding != newer.embedding {
+        return Err(Failure::Usage(format!(
+            "the base was embedded with {}, the new rows with {}: give the same --encoder, --text \
+             and --windows, on the same kind of processor",
+            base.rows.embedding, newer.embedding
+        )));
     }
-    let labelled = read_rows(arguments, reporter)?;
-    let texts = labelled
-        .iter()
-        .map(|(row, _)| text_of(&row.prompt))
-        .collect();
-    let part = embed(&labelled, Shard::WHOLE, arguments, (environment, reporter))?;
     Ok(Gathered {
-        rows: part.rows,
+        rows: base.rows.corrected_by(&newer),
         texts,
+        base: Some(base),
     })
 }
 
@@ -58,7 +82,23 @@ pub(super) fn part(
 
 /// Labelled rows in the order that they are trained in: those of the files, then those of `--oos`.
 fn read_rows(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<Vec<(Row, Label)>> {
-    let mut labels = read_files(&arguments.labels, INTENT_KEY, reporter)?;
+    let (logs, files): (Vec<_>, Vec<_>) = arguments
+        .labels
+        .iter()
+        .cloned()
+        .partition(|path| log::is_log(path));
+    let mut labels = Labels::default();
+    if !files.is_empty() {
+        labels = read_files(&files, INTENT_KEY, reporter)?;
+    }
+    if !logs.is_empty() || !arguments.feedback.is_empty() {
+        labels
+            .rows
+            .extend(log::labelled(&logs, &arguments.feedback, reporter)?);
+    }
+    if labels.rows.is_empty() {
+        bail!("no row is labelled: give files of labels, or a log and its feedback");
+    }
     for contradiction in labels.contradictions() {
         reporter.warning(&contradiction.to_string());
     }
@@ -154,16 +194,4 @@ fn read_parts(folder: &Path) -> anyhow::Result<Vec<Part>> {
         );
     }
     Ok(parts)
-}
-
-/// What a person recognises a prompt by.
-fn text_of(prompt: &PromptSource) -> String {
-    match prompt {
-        PromptSource::Text(text) => text.clone(),
-        PromptSource::Messages(messages) => messages
-            .iter()
-            .rfind(|message| message.role == Role::User)
-            .map(|message| message.text.clone())
-            .unwrap_or_default(),
-    }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::centroids::CentroidSet;
 use crate::centroids::manifest::{Candidate, Manifest, ScopeCandidate, ThresholdRule};
 use crate::centroids::review::{Doubt, Review};
-use crate::cli::report::{Reporter, table};
+use crate::cli::report::{Reporter, excerpt, table};
 use crate::cli::train::gather::Gathered;
 use crate::domain::name::IntentName;
 use crate::eval::NeighbourSimilarity;
@@ -18,9 +18,6 @@ const DOUBTS_TOLD: usize = 10;
 
 /// Pairs of intents that are told one by one.
 const PAIRS_TOLD: usize = 10;
-
-/// Characters of a prompt that are enough to recognise it.
-const EXCERPT: usize = 80;
 
 /// A rule that was just tried.
 pub(super) fn of_candidate(candidate: &Candidate) -> String {
@@ -71,7 +68,10 @@ pub(super) fn warn(review: &Review, gathered: &Gathered, reporter: Reporter) {
             doubt.found,
             doubt.probability,
             doubt.label_probability,
-            excerpt(doubt, gathered)
+            gathered
+                .text(doubt.row)
+                .map(|text| excerpt(text))
+                .unwrap_or_default()
         ));
     }
 }
@@ -88,7 +88,7 @@ pub(super) fn write_doubts(
         .map(|doubt| {
             let line = json!({
                 "place": place_of(doubt, gathered),
-                "text": gathered.texts.get(doubt.row),
+                "text": gathered.text(doubt.row),
                 "intent": doubt.label,
                 "found": doubt.found,
                 "probability": doubt.probability,
@@ -107,22 +107,8 @@ fn place_of(doubt: &Doubt, gathered: &Gathered) -> String {
     label.map_or_else(String::new, |label| label.place.to_string())
 }
 
-fn excerpt(doubt: &Doubt, gathered: &Gathered) -> String {
-    let Some(text) = gathered.texts.get(doubt.row) else {
-        return String::new();
-    };
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let start: String = line.chars().take(EXCERPT).collect();
-    let more = if start.len() < line.len() { "…" } else { "" };
-    format!("{start}{more}")
-}
-
 /// A trained set.
-pub(super) fn of_set(
-    set: &CentroidSet,
-    similarity: Option<&NeighbourSimilarity>,
-    out: &Path,
-) -> String {
+pub(super) fn of_set(set: &CentroidSet, similarity: Option<&NeighbourSimilarity>) -> String {
     let manifest = set.manifest();
     let metrics = &manifest.metrics;
     let accuracy = metrics.accuracy;
@@ -138,8 +124,7 @@ pub(super) fn of_set(
          accuracy    {:.2}% ({:.2}–{:.2}) of {} rows, {}-fold cross-validated; majority {:.2}%\n\
          calibration temperature {:.4}, expected calibration error {:.4}\n\
          scope       by {}, threshold {} ({})\n\
-         rejected    {:.2}% of rows in scope{}\n\
-         written to  {}",
+         rejected    {:.2}% of rows in scope{}",
         manifest.rule,
         set.n_prototypes(),
         accuracy.value * 100.0,
@@ -159,7 +144,6 @@ pub(super) fn of_set(
             .map_or_else(String::new, |share| {
                 format!(", {:.2}% of those out of scope", share.value * 100.0)
             }),
-        out.display(),
     ));
     lines.join("\n")
 }

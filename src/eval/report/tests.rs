@@ -1,5 +1,6 @@
 use super::*;
 use crate::domain::record::Intent;
+use crate::eval::Example;
 
 fn name(text: &str) -> IntentName {
     text.parse().unwrap()
@@ -22,7 +23,15 @@ fn row(label: &str, found: &str, score: f32) -> Outcome {
         out_of_scope: score < 0.5,
         runners_up: Vec::new(),
     };
-    Outcome { expected, found }
+    let row = Example {
+        place: "test.jsonl:1".to_owned(),
+        text: format!("a prompt of {label}"),
+    };
+    Outcome {
+        expected,
+        found,
+        row,
+    }
 }
 
 fn report(outcomes: &[Outcome]) -> Report {
@@ -83,7 +92,8 @@ fn precision_and_recall_are_those_of_each_intent() {
         [Confusion {
             expected: name("code"),
             found: name("sql"),
-            n: 1
+            n: 1,
+            examples: report.confusions[0].examples.clone(),
         }]
     );
 }
@@ -160,6 +170,7 @@ fn the_document_s_keys_stay() {
             "accepted_accuracy",
             "rejected_in_scope",
             "threshold",
+            "reliability",
             "out_of_scope",
             "intents",
             "confusions",

@@ -1,0 +1,90 @@
+//! A record as it is read back from a log: what later commands need of it, and nothing that a log of
+//! another version might lack makes a line unreadable.
+
+use serde::Deserialize;
+
+use crate::domain::name::IntentName;
+
+/// A record from a log.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LoggedRecord {
+    /// The request's id.
+    pub request_id: String,
+    /// When it came, RFC 3339, UTC.
+    #[serde(default)]
+    pub time: String,
+    /// The assistant asked for.
+    #[serde(default)]
+    pub assistant: Option<String>,
+    /// Digest of the centroids that were in force.
+    #[serde(default)]
+    pub centroid_digest: String,
+    /// The prompt, if the log kept it.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The nearest intent.
+    #[serde(default)]
+    pub intent: Option<LoggedIntent>,
+    /// The route.
+    #[serde(default)]
+    pub decision: Option<LoggedDecision>,
+    /// Every call to a model.
+    #[serde(default)]
+    pub attempts: Vec<LoggedAttempt>,
+    /// How many drafts failed a check.
+    #[serde(default)]
+    pub escalations: Vec<serde::de::IgnoredAny>,
+}
+
+/// Where a prompt lay among the intents.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct LoggedIntent {
+    /// The nearest intent.
+    pub name: IntentName,
+    /// Its probability.
+    #[serde(default)]
+    pub score: f32,
+    /// How far the second was behind.
+    #[serde(default)]
+    pub margin: f32,
+    /// The cosine with its mean.
+    #[serde(default)]
+    pub similarity: f32,
+    /// Whether the prompt was out of scope.
+    #[serde(default)]
+    pub out_of_scope: bool,
+}
+
+/// A route that was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LoggedDecision {
+    /// Its name.
+    pub route: String,
+    /// Why it was taken.
+    #[serde(default)]
+    pub reason: String,
+    /// Who was asked first.
+    #[serde(default)]
+    pub target: String,
+}
+
+/// A call to a model.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LoggedAttempt {
+    /// Who was asked.
+    pub target: String,
+    /// Tokens, if the provider counted them.
+    #[serde(default)]
+    pub usage: Option<LoggedUsage>,
+}
+
+/// Tokens of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct LoggedUsage {
+    /// Of the request.
+    #[serde(default)]
+    pub input_tokens: u64,
+    /// Of the answer.
+    #[serde(default)]
+    pub output_tokens: u64,
+}

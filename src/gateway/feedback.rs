@@ -1,0 +1,69 @@
+//! `POST /v1/feedback`: what people say of a request afterwards.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::domain::feedback::Judgement;
+use crate::engine::feedback::Said;
+use crate::engine::{Engine, Error};
+use crate::gateway::error;
+
+/// What a caller writes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    request_id: String,
+    #[serde(default)]
+    intent: Option<String>,
+    #[serde(default)]
+    outcome: Option<Judgement>,
+    #[serde(default)]
+    comment: Option<String>,
+}
+
+/// Notes feedback, and answers when it is written.
+pub(super) async fn note(
+    State(engine): State<Arc<Engine>>,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let noted = match read(body) {
+        Ok(said) => engine.note(said).await,
+        Err(error) => Err(error),
+    };
+    match noted {
+        Ok(feedback) => Json(json!({
+            "request_id": feedback.request_id,
+            "known": feedback.known,
+            "intent_known": feedback.intent_known,
+        }))
+        .into_response(),
+        Err(error) => error::respond(&error),
+    }
+}
+
+fn read(body: Result<Bytes, BytesRejection>) -> Result<Said, Error> {
+    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
+    let body: Body = serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
+        param: None,
+        message: format!("the request's body cannot be read: {problem}"),
+    })?;
+    let intent = body.intent.map(|intent| {
+        intent.parse().map_err(|problem| Error::Invalid {
+            param: Some("intent".to_owned()),
+            message: format!("`intent`: {problem}"),
+        })
+    });
+    Ok(Said {
+        request_id: body.request_id,
+        intent: intent.transpose()?,
+        outcome: body.outcome,
+        comment: body.comment,
+    })
+}

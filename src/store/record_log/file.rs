@@ -1,0 +1,175 @@
+//! A file of lines that is closed when it is full and goes on as a new one.
+//!
+//! The current file keeps its name; a full one is renamed by the time at which it was closed, so that
+//! names sort by time and whoever follows the current name always sees the newest lines.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::store::record_log::WallClock;
+
+/// The name of the file of records, without its ending.
+pub(in crate::store) const RECORDS_FILE: &str = "records";
+
+/// The name of the file of feedback, without its ending.
+pub(in crate::store) const FEEDBACK_FILE: &str = "feedback";
+
+/// When a file is closed, and which closed ones stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rotation {
+    /// No line is added that would make a file longer than this, unless it is the first.
+    pub bytes: u64,
+    /// How many closed files stay; all of them, if there is no number.
+    pub keep: Option<usize>,
+}
+
+/// The current file, and the way to the next.
+pub(super) struct RotatedFile {
+    folder: PathBuf,
+    name: &'static str,
+    rotation: Rotation,
+    wall: WallClock,
+    file: File,
+    length: u64,
+}
+
+impl RotatedFile {
+    /// Opens the current file to append to it. A line that a killed process left half written gets
+    /// its end, so that the next one does not become part of it.
+    pub(super) fn open(
+        folder: &Path,
+        name: &'static str,
+        rotation: Rotation,
+        wall: WallClock,
+    ) -> io::Result<Self> {
+        let mut file = open(&folder.join(current(name)))?;
+        let mut length = file.metadata()?.len();
+        if 0 < length {
+            let mut last = [0];
+            file.seek(SeekFrom::End(-1))?;
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                file.write_all(b"\n")?;
+                length += 1;
+            }
+        }
+        Ok(Self {
+            folder: folder.to_owned(),
+            name,
+            rotation,
+            wall,
+            file,
+            length,
+        })
+    }
+
+    /// Appends lines, each whole in one file.
+    pub(super) fn append<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
+        let mut text = String::new();
+        for line in lines {
+            let after = self.length + text.len() as u64 + line.len() as u64 + 1;
+            if self.rotation.bytes < after && 0 < self.length + text.len() as u64 {
+                self.write(&text)?;
+                text.clear();
+                self.rotate()?;
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+        self.write(&text)
+    }
+
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        if !text.is_empty() {
+            self.file.write_all(text.as_bytes())?;
+            self.length += text.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let path = self.folder.join(current(self.name));
+        std::fs::rename(&path, self.closed_path()?)?;
+        self.file = open(&path)?;
+        self.length = 0;
+        self.forget_oldest()
+    }
+
+    /// A name of its own: the time in UTC, and a number that rises where several are closed at the same
+    /// time. It rises past names that were deleted since, or the new file would sort before older ones.
+    fn closed_path(&self) -> io::Result<PathBuf> {
+        let start = format!("{}-{}-", self.name, stamp((self.wall)()));
+        let turn_of = |path: &PathBuf| -> Option<u32> {
+            let name = path.file_name()?.to_str()?;
+            let rest = name.strip_prefix(&start)?;
+            rest.split('.').next()?.parse().ok()
+        };
+        let closed = closed_files(&self.folder, self.name)?;
+        let last = closed.iter().filter_map(turn_of).max();
+        let turn = last.map_or(0, |turn| turn + 1);
+        Ok(self.folder.join(format!("{start}{turn:04}.jsonl")))
+    }
+
+    fn forget_oldest(&self) -> io::Result<()> {
+        let Some(keep) = self.rotation.keep else {
+            return Ok(());
+        };
+        let mut closed = closed_files(&self.folder, self.name)?;
+        let n_forgotten = closed.len().saturating_sub(keep);
+        for path in closed.drain(..n_forgotten) {
+            std::fs::remove_file(path)?;
+        }
+        Ok(())
+    }
+}
+
+/// The files of a log in the order in which they were written, the current one last.
+pub(in crate::store) fn files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
+    let mut files = closed_files(folder, name)?;
+    let current = folder.join(current(name));
+    if current.exists() {
+        files.push(current);
+    }
+    Ok(files)
+}
+
+fn current(name: &str) -> String {
+    format!("{name}.jsonl")
+}
+
+/// Closed files, the oldest first.
+fn closed_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
+    let start = format!("{name}-");
+    let mut closed = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let file_name = path.file_name().map(|it| it.to_string_lossy().into_owned());
+        let is_closed = file_name.is_some_and(|it| {
+            it.starts_with(&start) && (it.ends_with(".jsonl") || it.ends_with(".jsonl.gz"))
+        });
+        if is_closed {
+            closed.push(path);
+        }
+    }
+    closed.sort();
+    Ok(closed)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .create(true)
+        .read(true)
+        .append(true)
+        .open(path)
+}
+
+/// `20261121T043626.123Z`.
+fn stamp(wall: Duration) -> String {
+    let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
+    let text = jiff::Timestamp::from_millisecond(millis)
+        .map(|timestamp| format!("{timestamp:.3}"))
+        .unwrap_or_default();
+    text.replace(['-', ':'], "")
+}
