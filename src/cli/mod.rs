@@ -9,6 +9,7 @@ mod dataset;
 mod eval;
 mod init;
 mod models;
+mod replay;
 mod report;
 mod route;
 mod serve;
@@ -49,6 +50,8 @@ enum Command {
     Promote(versions::Promote),
     /// Put the version of centroids in force that was so before.
     Rollback(versions::Rollback),
+    /// Say what other centroids would have done with the requests of a log, and at what cost.
+    Replay(replay::Arguments),
     /// Measure centroids on labelled prompts.
     Eval(eval::Arguments),
     /// Measure the time and the memory that a decision takes.
@@ -120,6 +123,7 @@ fn dispatch(command: Command, environment: Environment, reporter: Reporter) -> R
         Command::Versions(arguments) => versions::list(&arguments, reporter),
         Command::Promote(arguments) => versions::promote(&arguments, reporter),
         Command::Rollback(arguments) => versions::rollback(&arguments, reporter),
+        Command::Replay(arguments) => replay::run(&arguments, environment, reporter),
         Command::Eval(arguments) => eval::run(&arguments, environment, reporter),
         Command::Bench(arguments) => bench::run(&arguments, environment, reporter),
         Command::Check(arguments) => check::run(&arguments, environment, reporter),

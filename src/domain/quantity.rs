@@ -122,6 +122,18 @@ impl PicoUsd {
         Self(self.0.saturating_mul(n_tokens))
     }
 
+    /// Such a share of the amount.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate; a share of at most 1 of an amount is an amount"
+    )]
+    pub fn share(self, share: f64) -> Self {
+        Self((self.0 as f64 * share.clamp(0.0, 1.0)).round() as u64)
+    }
+
     /// The amount in dollars.
     #[expect(
         clippy::cast_precision_loss,

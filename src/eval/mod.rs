@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod neighbours;
 pub mod outcome;
 pub mod reliability;
+pub mod replay;
 pub mod report;
 pub mod scope;
 

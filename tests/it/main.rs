@@ -14,4 +14,5 @@ mod encoder;
 mod engine;
 mod gateway;
 mod golden;
+mod learning;
 mod support;

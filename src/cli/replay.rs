@@ -1,0 +1,263 @@
+//! `semroute replay`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use clap::Args;
+
+use crate::centroids::CentroidSet;
+use crate::cli::Failure;
+use crate::cli::report::{Reporter, excerpt};
+use crate::config::assemble::{fitting, read_centroids};
+use crate::config::{Assembled, Environment, assemble};
+use crate::domain::chat::Usage;
+use crate::domain::logged::LoggedRecord;
+use crate::domain::quantity::{PicoUsd, Ratio};
+use crate::domain::record::Intent;
+use crate::encoder::Passage;
+use crate::encoder::corpus::embed_all;
+use crate::engine::plan::{Plan, Route};
+use crate::eval::replay::{Changes, Replayed, Report, Seen, report};
+use crate::routing::{self, IntentSignal, Signals};
+use crate::store::log_reader::{self, LogLine};
+use crate::vector::Vectors;
+
+/// Moves of one kind that are told one by one.
+const MOVES_TOLD: usize = 10;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Logs of records with full prompts: files, plain or gzip, or log folders.
+    #[arg(required = true, value_name = "LOG")]
+    logs: Vec<PathBuf>,
+    /// The centroids to try: a folder, or a folder and a version below it.
+    #[arg(long, value_name = "DIR")]
+    centroids: String,
+    /// The configuration whose centroids, routes and prices are in force; the embedded one, if it is
+    /// left out.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Requests that are shown of each change.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    examples: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(
+    arguments: &Arguments,
+    environment: Environment,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let assembled = assemble(arguments.config.as_deref(), environment)?;
+    let encoder = fitting(assembled.encoder.identity());
+    let new = read_centroids(&arguments.centroids, std::path::Path::new(""), &encoder)
+        .map_err(Failure::Usage)?;
+    let plan = &assembled.plan;
+    let other = plan
+        .with_centroids(new, arguments.centroids.clone())
+        .map_err(|problem| Failure::Usage(format!("{}: {problem}", arguments.centroids)))?;
+    let records = read(&arguments.logs, plan, reporter)?;
+    let vectors = embed(&records, &assembled, reporter)?;
+    let escalated = escalated_shares(&records);
+    let replayed: Vec<Replayed> = records
+        .iter()
+        .zip(vectors.rows())
+        .filter_map(|(record, vector)| {
+            Some(Replayed {
+                request_id: record.request_id.clone(),
+                text: excerpt(record.prompt.as_deref().unwrap_or_default()),
+                logged_intent: record.intent.as_ref().map(|intent| intent.name.clone()),
+                old: see(record, vector, plan, &escalated)?,
+                new: see(record, vector, &other, &escalated)?,
+            })
+        })
+        .collect();
+    let found = report(&replayed, arguments.examples);
+    if arguments.json {
+        reporter.json(&found)?;
+    } else {
+        reporter.result(&summary(&found, &plan.centroids))?;
+    }
+    Ok(())
+}
+
+/// The records that can be replayed.
+fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec<LoggedRecord>> {
+    let (mut records, mut unread, mut unkept, mut elsewhere) = (Vec::new(), 0, 0, 0);
+    for log in logs {
+        let files = log_reader::files_of(log)
+            .with_context(|| format!("{} cannot be read", log.display()))?;
+        for file in files {
+            log_reader::read(&file, &mut |_, line| match line {
+                Ok(LogLine::Record(record)) => {
+                    let assistant = record.assistant.as_deref().unwrap_or_default();
+                    if !plan.assistants.contains_key(assistant) {
+                        elsewhere += 1;
+                    } else if record
+                        .prompt
+                        .as_deref()
+                        .is_none_or(|it| it.trim().is_empty())
+                    {
+                        unkept += 1;
+                    } else {
+                        records.push(*record);
+                    }
+                }
+                Ok(LogLine::Feedback(_)) => {}
+                Err(_) => unread += 1,
+            })
+            .with_context(|| format!("{} cannot be read", file.display()))?;
+        }
+    }
+    let told = [
+        (unread, "lines cannot be read"),
+        (unkept, "records have no prompt: set log.prompts to full"),
+        (
+            elsewhere,
+            "records are of no assistant of this configuration",
+        ),
+    ];
+    for (n, what) in told.into_iter().filter(|(n, _)| 0 < *n) {
+        reporter.warning(&format!("{n} {what}; they are left out"));
+    }
+    if records.is_empty() {
+        bail!("no record can be replayed");
+    }
+    Ok(records)
+}
+
+fn embed(
+    records: &[LoggedRecord],
+    assembled: &Assembled,
+    reporter: Reporter,
+) -> anyhow::Result<Vectors> {
+    let texts: Vec<Vec<Passage>> = records
+        .iter()
+        .map(|record| vec![Passage::new(record.prompt.as_deref().unwrap_or_default())])
+        .collect();
+    let mut progress = reporter.progress("embedding", texts.len());
+    let windows = assembled.queue.windows_max;
+    Ok(embed_all(
+        assembled.encoder.as_ref(),
+        &texts,
+        windows,
+        &mut |done| progress.reached(done),
+    )?)
+}
+
+/// Of each route, the share of its answered requests that escalated.
+fn escalated_shares(records: &[LoggedRecord]) -> BTreeMap<String, Ratio> {
+    let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+    for record in records.iter().filter(|record| !record.attempts.is_empty()) {
+        if let Some(decision) = &record.decision {
+            let (n_escalated, n) = counts.entry(decision.route.clone()).or_default();
+            *n += 1;
+            *n_escalated += u64::from(!record.escalations.is_empty());
+        }
+    }
+    counts
+        .into_iter()
+        .map(|(route, (n_escalated, n))| (route, Ratio::of_counts(n_escalated, n)))
+        .collect()
+}
+
+/// What a plan makes of a logged request.
+fn see(
+    record: &LoggedRecord,
+    vector: &[f32],
+    plan: &Plan,
+    escalated: &BTreeMap<String, Ratio>,
+) -> Option<Seen> {
+    let assistant = plan.assistants.get(record.assistant.as_deref()?)?;
+    let intent: Intent = plan.centroids.classify(vector, plan.threshold);
+    let signal = if intent.out_of_scope {
+        IntentSignal::OutOfScope
+    } else {
+        IntentSignal::Known(intent.name.clone())
+    };
+    let rules = assistant.routes.iter().map(|route| &route.rule);
+    let decision = routing::decide(rules, &Signals { intent: signal })?;
+    let route = assistant.routes.get(decision.route_idx)?;
+    let target = plan.target(route.tiers.first()?.target)?;
+    Some(Seen {
+        intent: intent.name,
+        out_of_scope: intent.out_of_scope,
+        route: route.name.to_string(),
+        target: target.model.name.to_string(),
+        cost: cost(record, route, plan, escalated),
+    })
+}
+
+/// The tokens of the answer that was served, at the price of the route's first model; where the route
+/// escalates, as often as it did in the log, the next model's price comes on top.
+fn cost(
+    record: &LoggedRecord,
+    route: &Route,
+    plan: &Plan,
+    escalated: &BTreeMap<String, Ratio>,
+) -> Option<PicoUsd> {
+    let tokens = record.attempts.iter().rev().find_map(|it| it.usage)?;
+    let usage = Usage {
+        input_tokens: tokens.input_tokens,
+        output_tokens: tokens.output_tokens,
+    };
+    let priced = |tier: usize| {
+        let target = plan.target(route.tiers.get(tier)?.target)?;
+        Some(target.model.price?.of(usage))
+    };
+    let first = priced(0)?;
+    let share = escalated
+        .get(route.name.as_str())
+        .map_or(0.0, |it| it.get());
+    if route.tiers.len() < 2 || share <= 0.0 {
+        return Some(first);
+    }
+    Some(first + priced(1)?.share(share))
+}
+
+fn summary(found: &Report, centroids: &CentroidSet) -> String {
+    let mut lines = vec![format!(
+        "replayed   {} requests; {:.1}% have the intent in the log that {} finds now",
+        found.n,
+        found.agreement_with_log * 100.0,
+        centroids.manifest().name
+    )];
+    let kinds = [
+        ("intents", &found.intents),
+        ("scope", &found.scope),
+        ("routes", &found.routes),
+        ("targets", &found.targets),
+    ];
+    for (name, changes) in kinds {
+        lines.extend(moves(name, changes));
+    }
+    let cost = found.cost;
+    let rise = cost
+        .rise()
+        .map_or_else(String::new, |rise| format!(", {:+.1}%", rise * 100.0));
+    lines.push(format!(
+        "cost       ${} → ${}{rise}, over {} requests; unknown for {}\n\
+         The tokens are those of the logged answers, at the price of each route's first model; a route \
+         that escalated in the log pays its second model as often as it did there.",
+        cost.old_usd, cost.new_usd, cost.n_known, cost.n_unknown
+    ));
+    lines.join("\n")
+}
+
+fn moves(name: &str, changes: &Changes) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{name:<10} {} would change ({:.1}%)",
+        changes.n,
+        changes.share * 100.0
+    )];
+    for it in changes.moves.iter().take(MOVES_TOLD) {
+        lines.push(format!("  {} → {}: {}", it.from, it.to, it.n));
+        for example in &it.examples {
+            lines.push(format!("    {} {}", example.request_id, example.text));
+        }
+    }
+    lines
+}

@@ -1,0 +1,433 @@
+//! The loop that the product learns by, with the real binary: serve, correct, train again, compare,
+//! replay, promote in the running server, roll back.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long a test waits for the server to notice something. It looks ten times a second here.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process that serves, and ends with the test.
+struct Process {
+    child: Child,
+    url: String,
+    client: reqwest::Client,
+}
+
+impl Process {
+    fn start(config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_semroute"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let url = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find_map(|line| {
+                line.split_once("listens on ")
+                    .map(|(_, url)| url.to_owned())
+            })
+            .expect("the server says where it listens");
+        // Read on, or the server would wait for somebody to read its log.
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            url,
+            client: reqwest::Client::new(),
+        }
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.url);
+        let sent = self.client.post(url).body(body.to_string()).send().await;
+        let response = sent.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{status}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    async fn digest(&self) -> String {
+        let ready = self.client.get(format!("{}/readyz", self.url)).send().await;
+        let ready: Value = serde_json::from_str(&ready.unwrap().text().await.unwrap()).unwrap();
+        ready["centroid_digest"].as_str().unwrap().to_owned()
+    }
+
+    /// Asks for decisions until other centroids are in force, and fails if any request does.
+    async fn swapped_from(&self, digest: &str) -> String {
+        let began = Instant::now();
+        loop {
+            let decision = self
+                .post("/v1/route", &json!({"text": "translate this"}))
+                .await;
+            let found = decision["centroid_digest"].as_str().unwrap().to_owned();
+            if found != digest {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "the server swaps its centroids");
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn semroute(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_semroute"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn told(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    text(&output.stdout) + &text(&output.stderr)
+}
+
+fn succeeded(output: &Output) -> String {
+    assert!(output.status.success(), "{}", told(output));
+    told(output)
+}
+
+fn rows(file: &str) -> Vec<Value> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("evals/assistant")
+        .join(file);
+    let text = fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// The person's last turn.
+fn text_of(row: &Value) -> String {
+    match row["text"].as_str() {
+        Some(text) => text.to_owned(),
+        None => {
+            let turns = row["messages"].as_array().unwrap();
+            let last = turns.iter().rfind(|turn| turn["role"] == "user").unwrap();
+            last["content"].as_str().unwrap().to_owned()
+        }
+    }
+}
+
+fn write_rows(path: &Path, rows: &[Value]) {
+    let lines: Vec<String> = rows.iter().map(|row| format!("{row}\n")).collect();
+    fs::write(path, lines.concat()).unwrap();
+}
+
+/// So many rows of each intent.
+fn of_each(rows: &[Value], n: usize) -> Vec<Value> {
+    let mut counts = std::collections::BTreeMap::<String, usize>::new();
+    rows.iter()
+        .filter(|row| {
+            let count = counts.entry(row["intent"].to_string()).or_default();
+            *count += 1;
+            *count <= n
+        })
+        .cloned()
+        .collect()
+}
+
+fn config(folder: &Path) -> PathBuf {
+    let embedded = semroute::config::load::EMBEDDED;
+    let text = embedded.replace("prompts: none", "prompts: full").replace(
+        "to: [stdout]",
+        &format!("to: [\"jsonl:{}\"]", folder.join("log").display()),
+    );
+    assert!(
+        text.contains("jsonl:") && text.contains("prompts: full"),
+        "{text}"
+    );
+    let path = folder.join("semroute.yaml");
+    // What is tested is not how fast this machine is.
+    let intents = "intents: { centroids: set, watch: 100ms }\nencoder: { wait: 60s }\n";
+    assert!(
+        !text.contains("\nintents:") && !text.contains("\nencoder:"),
+        "{text}"
+    );
+    fs::write(&path, format!("{text}\n{intents}")).unwrap();
+    path
+}
+
+fn path(folder: &Path, name: &str) -> String {
+    folder.join(name).display().to_string()
+}
+
+#[tokio::test]
+async fn five_hundred_prompts_fifty_corrections_and_back_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let train = rows("train.jsonl");
+    write_rows(&folder.join("labels.jsonl"), &of_each(&train, 30));
+    let (labels, set, log) = (
+        path(folder, "labels.jsonl"),
+        path(folder, "set"),
+        path(folder, "log"),
+    );
+    succeeded(&semroute(&[
+        "train", &labels, "--out", &set, "--rule", "whitened",
+    ]));
+
+    let config = config(folder);
+    let server = Process::start(&config);
+    let before = server.digest().await;
+    let prompts: Vec<Value> = train
+        .iter()
+        .skip(300)
+        .take(162)
+        .chain(&rows("test.jsonl"))
+        .cloned()
+        .collect();
+    assert_eq!(prompts.len(), 500);
+    let mut corrected = 0;
+    for some in prompts.chunks(250) {
+        let texts: Vec<String> = some.iter().map(text_of).collect();
+        let answer = server
+            .post("/v1/route/batch", &json!({ "texts": texts }))
+            .await;
+        for (decision, row) in answer["decisions"].as_array().unwrap().iter().zip(some) {
+            if corrected < 50 && decision["intent"]["name"] != row["intent"] {
+                let feedback = json!({
+                    "request_id": decision["request_id"], "intent": row["intent"],
+                });
+                let noted = server.post("/v1/feedback", &feedback).await;
+                assert_eq!(
+                    (&noted["known"], &noted["intent_known"]),
+                    (&json!(true), &json!(true))
+                );
+                corrected += 1;
+            }
+        }
+    }
+    assert_eq!(corrected, 50);
+
+    let trained = succeeded(&semroute(&[
+        "train", &log, "--base", &set, "--rule", "whitened",
+    ]));
+    assert!(
+        trained.contains("50 of 500 logged requests are labelled"),
+        "{trained}"
+    );
+    assert!(trained.contains("against the base"), "{trained}");
+    assert_eq!(
+        server.digest().await,
+        before,
+        "a version that was added is not in force"
+    );
+    let versions = succeeded(&semroute(&["versions", &set]));
+    assert!(
+        versions.contains("0001-first") && versions.contains("0002-"),
+        "{versions}"
+    );
+
+    let newer = fs::read_dir(folder.join("set/versions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_string_lossy().contains("0002-"))
+        .unwrap();
+    let newer = newer.display().to_string();
+    let test = path(
+        Path::new(env!("CARGO_MANIFEST_DIR")),
+        "evals/assistant/test.jsonl",
+    );
+    let compared = semroute(&["eval", &test, "--centroids", &newer, "--compare", &set]);
+    assert!(succeeded(&compared).contains("verdict"));
+    let replayed = succeeded(&semroute(&[
+        "replay",
+        &log,
+        "--centroids",
+        &newer,
+        "--config",
+        &path(folder, "semroute.yaml"),
+    ]));
+    assert!(
+        replayed.contains("replayed   500 requests; 100.0% have the intent"),
+        "{replayed}"
+    );
+    assert!(replayed.contains("would change"), "{replayed}");
+
+    succeeded(&semroute(&["promote", &set, "2"]));
+    let after = server.swapped_from(&before).await;
+    assert_eq!(server.digest().await, after);
+    succeeded(&semroute(&["rollback", &set]));
+    assert_eq!(server.swapped_from(&after).await, before);
+
+    let text = fs::read_to_string(folder.join("log/records.jsonl")).unwrap();
+    let digests: BTreeSet<String> = text
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["centroid_digest"].to_string())
+        .collect();
+    assert_eq!(digests.len(), 2, "each record says which centroids it had");
+}
+
+#[test]
+fn a_retraining_that_ruins_an_intent_is_refused_and_says_which_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let train = of_each(&rows("train.jsonl"), 60);
+    write_rows(&folder.join("labels.jsonl"), &train);
+    let (labels, set) = (path(folder, "labels.jsonl"), path(folder, "set"));
+    succeeded(&semroute(&[
+        "train", &labels, "--out", &set, "--rule", "whitened",
+    ]));
+    // Every row of one intent gets the label of some other.
+    let others = ["code", "maths", "advice", "factual"];
+    let shuffled: Vec<Value> = train
+        .iter()
+        .filter(|row| row["intent"] == "sql")
+        .enumerate()
+        .map(|(place, row)| {
+            let mut row = row.clone();
+            row["intent"] = json!(others[place % others.len()]);
+            row
+        })
+        .collect();
+    write_rows(&folder.join("bad.jsonl"), &shuffled);
+    // Two rows keep the intent alive.
+    let kept = json!({"text": "write a query that counts orders per month", "intent": "sql"});
+    let also = json!({"text": "select every customer without an invoice", "intent": "sql"});
+    write_rows(&folder.join("kept.jsonl"), &[kept, also]);
+    let (bad, kept) = (path(folder, "bad.jsonl"), path(folder, "kept.jsonl"));
+    let review = path(folder, "review.jsonl");
+    let arguments = [
+        "train",
+        &bad,
+        &kept,
+        "--base",
+        &set,
+        "--rule",
+        "whitened",
+        "--promote",
+    ];
+    let output = semroute(&[&arguments[..], &["--review", &review]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", told(&output));
+    let text = told(&output);
+    assert!(text.contains("verdict           worse"), "{text}");
+    assert!(text.contains("lost            sql:"), "{text}");
+    assert!(
+        text.contains("labels.jsonl:"),
+        "the rows that are lost are named: {text}"
+    );
+    assert!(text.contains("--despite-loss"), "{text}");
+    let doubted = fs::read_to_string(&review).unwrap();
+    assert!(
+        doubted.contains("bad.jsonl:"),
+        "the rows to look at are listed: {doubted}"
+    );
+
+    let promoted = semroute(&["promote", &set, "2"]);
+    assert_eq!(promoted.status.code(), Some(1), "{}", told(&promoted));
+    succeeded(&semroute(&["promote", &set, "2", "--despite-loss"]));
+    succeeded(&semroute(&["rollback", &set]));
+    let versions = succeeded(&semroute(&["versions", &set, "--json"]));
+    let listed: Value = serde_json::from_str(versions.split("\n20").next().unwrap()).unwrap();
+    assert_eq!(
+        (&listed[0]["in_force"], &listed[1]["verdict"]),
+        (&json!(true), &json!("worse"))
+    );
+}
+
+#[test]
+fn shares_that_were_embedded_apart_make_the_same_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(
+        &folder.join("labels.jsonl"),
+        &of_each(&rows("train.jsonl"), 12),
+    );
+    write_rows(&folder.join("oos.jsonl"), &rows("oos_train.jsonl")[..30]);
+    let (labels, oos) = (path(folder, "labels.jsonl"), path(folder, "oos.jsonl"));
+    let data = ["train", labels.as_str(), "--oos", oos.as_str()];
+    let rule = ["--rule", "logistic:3"];
+    let (whole, parts) = (path(folder, "whole/set"), path(folder, "parts"));
+    succeeded(&semroute(&[&data[..], &rule, &["--out", &whole]].concat()));
+    for shard in ["3/3", "1/3"] {
+        succeeded(&semroute(
+            &[&data[..], &["--shard", shard, "--out", &parts]].concat(),
+        ));
+    }
+    let merged = path(folder, "merged/set");
+    let merge = [
+        &["train", "--merge", &parts][..],
+        &rule,
+        &["--out", &merged],
+    ]
+    .concat();
+    let missing = semroute(&merge);
+    assert_eq!(missing.status.code(), Some(1));
+    assert!(
+        told(&missing).contains("parts 2 of 3 are missing"),
+        "{}",
+        told(&missing)
+    );
+    succeeded(&semroute(
+        &[&data[..], &["--shard", "2/3", "--out", &parts]].concat(),
+    ));
+    succeeded(&semroute(&merge));
+    for file in ["manifest.json", "vectors.safetensors", "rows.safetensors"] {
+        let of = |set: &str| fs::read(Path::new(set).join(file)).unwrap();
+        assert_eq!(of(&whole), of(&merged), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_no_finished_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    write_rows(
+        &folder.join("labels.jsonl"),
+        &of_each(&rows("train.jsonl"), 10),
+    );
+    let (labels, set) = (path(folder, "labels.jsonl"), path(folder, "set"));
+    succeeded(&semroute(&[
+        "train", &labels, "--out", &set, "--rule", "centroid",
+    ]));
+    let mut server = Process::start(&config(folder));
+    let mut n = 0;
+    for round in 0..5 {
+        for stream in [false, true] {
+            let body = json!({
+                "model": "assistant", "stream": stream,
+                "messages": [{"role": "user", "content": format!("hello number {round}")}],
+            });
+            let url = format!("{}/v1/chat/completions", server.url);
+            let response = server
+                .client
+                .post(url)
+                .body(body.to_string())
+                .send()
+                .await
+                .unwrap();
+            assert!(response.status().is_success());
+            let text = response.text().await.unwrap();
+            assert!(!stream || text.contains("[DONE]"), "{text}");
+            n += 1;
+        }
+        server.post("/v1/route", &json!({"text": "hello"})).await;
+        n += 1;
+    }
+    // SIGKILL: nothing in the process gets to run any more.
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let text = fs::read_to_string(folder.join("log/records.jsonl")).unwrap();
+    assert_eq!(text.lines().count(), n);
+    assert!(
+        text.lines()
+            .all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
+}
