@@ -96,6 +96,15 @@ impl CentroidSet {
         }
     }
 
+    /// The intent whose rows' mean is nearest to a direction, and the cosine. `None` without an intent.
+    pub fn nearest_mean_of(&self, direction: &[f32]) -> Option<(IntentName, f32)> {
+        let cosines = self.means.rows().map(|mean| dot(mean, direction));
+        let (intent, cosine) = cosines
+            .enumerate()
+            .max_by(|left, right| left.1.total_cmp(&right.1))?;
+        Some((self.entry(intent).name.clone(), cosine))
+    }
+
     /// Notes how alike the rows of an intent were, which whoever trained the set measured.
     pub fn note_neighbour_similarity(&mut self, similarity: f64) {
         self.manifest.metrics.neighbour_similarity = Some(similarity);

@@ -9,10 +9,11 @@
 //! Training reads top down: [`train`](mod@train) deals rows to folds (`sample`), has the `rules`
 //! fitted and compared on rows that they did not see (`select`), makes their scores probabilities
 //! (`calibrate`), finds what tells scope (`scope`), and lists what in the data looks wrong
-//! ([`review`]).
+//! ([`review`]). [`drift`] says later whether traffic still looks like those rows.
 
 mod calibrate;
 pub mod classify;
+pub mod drift;
 pub mod format;
 pub mod labels;
 pub mod manifest;

@@ -93,6 +93,16 @@ impl Embedder {
         }
     }
 
+    /// The vectors of texts, in order.
+    pub(super) fn embed_texts<'t>(
+        &self,
+        texts: impl Iterator<Item = &'t str>,
+        reporter: Reporter,
+    ) -> anyhow::Result<Vectors> {
+        let texts: Vec<Vec<Passage>> = texts.map(|text| vec![Passage::new(text)]).collect();
+        self.embed_passages(&texts, reporter)
+    }
+
     /// The vectors of rows, in order.
     pub(super) fn embed(&self, rows: &[Row], reporter: Reporter) -> anyhow::Result<Vectors> {
         let mut texts = Vec::with_capacity(rows.len());
@@ -106,8 +116,16 @@ impl Embedder {
             }
             texts.push(passages);
         }
+        self.embed_passages(&texts, reporter)
+    }
+
+    fn embed_passages(
+        &self,
+        texts: &[Vec<Passage>],
+        reporter: Reporter,
+    ) -> anyhow::Result<Vectors> {
         let mut progress = reporter.progress("embedding", texts.len());
-        let vectors = embed_all(self.encoder.as_ref(), &texts, self.windows, &mut |done| {
+        let vectors = embed_all(self.encoder.as_ref(), texts, self.windows, &mut |done| {
             progress.reached(done);
         })?;
         Ok(vectors)

@@ -6,6 +6,7 @@
 mod bench;
 mod check;
 mod dataset;
+mod drift;
 mod eval;
 mod init;
 mod models;
@@ -50,6 +51,8 @@ enum Command {
     Promote(versions::Promote),
     /// Put the version of centroids in force that was so before.
     Rollback(versions::Rollback),
+    /// Say whether the prompts of a log still look like the training rows, and what new ones there are.
+    Drift(drift::Arguments),
     /// Say what other centroids would have done with the requests of a log, and at what cost.
     Replay(replay::Arguments),
     /// Measure centroids on labelled prompts.
@@ -123,6 +126,7 @@ fn dispatch(command: Command, environment: Environment, reporter: Reporter) -> R
         Command::Versions(arguments) => versions::list(&arguments, reporter),
         Command::Promote(arguments) => versions::promote(&arguments, reporter),
         Command::Rollback(arguments) => versions::rollback(&arguments, reporter),
+        Command::Drift(arguments) => drift::run(&arguments, environment, reporter),
         Command::Replay(arguments) => replay::run(&arguments, environment, reporter),
         Command::Eval(arguments) => eval::run(&arguments, environment, reporter),
         Command::Bench(arguments) => bench::run(&arguments, environment, reporter),

@@ -16,7 +16,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 
 use crate::centroids::CentroidSet;
+use crate::centroids::drift::live::Figures;
 use crate::clock::Clock;
+use crate::domain::name::IntentName;
 use crate::encoder::EncoderQueue;
 use crate::store::RecordLog;
 use crate::store::recent_ids::RecentIds;
@@ -77,6 +79,11 @@ impl Engine {
         self.metrics.expect(&plan.centroids, &plan.centroid_digest);
         self.plan.store(Arc::new(plan));
         Ok(())
+    }
+
+    /// How far the last prompts of an intent are from its training rows.
+    pub fn drift_of(&self, intent: &IntentName) -> Option<Figures> {
+        self.metrics.drift_of(intent)
     }
 
     /// Counts an attempt to put other centroids in force.

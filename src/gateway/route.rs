@@ -64,7 +64,12 @@ pub(super) async fn one(
         Err(error) => Decided::failed(error, ledger).await,
     };
     let mut response = match &decided.outcome {
-        Ok(()) => Json(explanation(&decided.record)).into_response(),
+        Ok(()) => Json(with_drift(
+            explanation(&decided.record),
+            &decided.record,
+            &engine,
+        ))
+        .into_response(),
         Err(error) => error::respond(error),
     };
     headers::write(&decided.record, response.headers_mut());
@@ -176,6 +181,16 @@ fn said(text: String) -> Message {
         role: Role::User,
         text,
     }
+}
+
+/// Adds how far the last prompts of the found intent are from its training rows.
+fn with_drift(mut explanation: Value, record: &Record, engine: &Engine) -> Value {
+    let drift = record
+        .intent
+        .as_ref()
+        .and_then(|intent| engine.drift_of(&intent.name));
+    explanation["drift"] = json!(drift);
+    explanation
 }
 
 /// A decision, as its caller reads it.

@@ -18,7 +18,9 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::centroids::CentroidSet;
+use crate::centroids::drift::live::{Figures, Live};
 use crate::domain::feedback::{Feedback, Judgement};
+use crate::domain::name::IntentName;
 use crate::domain::quantity::{Moment, Ratio};
 use crate::domain::record::{Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
@@ -52,6 +54,22 @@ pub struct Metrics {
     batch_windows: Histogram,
     escalation_ratio: Family<RouteLabels, Gauge<f64, AtomicU64>>,
     windows: Mutex<BTreeMap<RouteKey, Window>>,
+    drift: Mutex<Live>,
+    drift_psi: Family<DriftLabels, Gauge<f64, AtomicU64>>,
+    drift_sample: Family<IntentLabels, Gauge>,
+    out_of_scope: Gauge<f64, AtomicU64>,
+    out_of_scope_expected: Gauge<f64, AtomicU64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DriftLabels {
+    intent: String,
+    measure: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct IntentLabels {
+    intent: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -177,9 +195,15 @@ impl Metrics {
             batch_windows: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             escalation_ratio: Family::default(),
             windows: Mutex::new(BTreeMap::new()),
+            drift: Mutex::new(Live::default()),
+            drift_psi: Family::default(),
+            drift_sample: Family::default(),
+            out_of_scope: Gauge::default(),
+            out_of_scope_expected: Gauge::default(),
         };
         metrics.register_events();
         metrics.register_quantities();
+        metrics.register_drift();
         metrics
     }
 
@@ -294,7 +318,13 @@ impl Metrics {
     }
 
     /// Hears which centroids are in force from now on.
-    pub fn expect(&self, _centroids: &CentroidSet, digest: &str) {
+    pub fn expect(&self, centroids: &CentroidSet, digest: &str) {
+        let live = Live::against(centroids.manifest());
+        *self.drift.lock().unwrap_or_else(PoisonError::into_inner) = live;
+        self.drift_psi.clear();
+        self.drift_sample.clear();
+        let expected = centroids.manifest().metrics.rejected_in_scope.value;
+        self.out_of_scope_expected.set(expected);
         self.centroids.clear();
         let digest = digest.to_owned();
         self.centroids
@@ -315,6 +345,63 @@ impl Metrics {
         self.feedback.get_or_create(&labels).inc();
     }
 
+    fn register_drift(&mut self) {
+        let registry = &mut self.registry;
+        registry.register(
+            "intent_drift_psi",
+            "How far the last prompts of an intent are from its training rows: the population stability index",
+            self.drift_psi.clone(),
+        );
+        registry.register(
+            "intent_drift_sample",
+            "Prompts that the drift of an intent rests on",
+            self.drift_sample.clone(),
+        );
+        registry.register(
+            "out_of_scope_share",
+            "Share of the last prompts that were out of scope",
+            self.out_of_scope.clone(),
+        );
+        registry.register(
+            "out_of_scope_share_expected",
+            "Share of training prompts in scope that were rejected while held out",
+            self.out_of_scope_expected.clone(),
+        );
+    }
+
+    /// The drift of an intent so far.
+    pub fn drift_of(&self, intent: &IntentName) -> Option<Figures> {
+        let drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        drift.of(intent)
+    }
+
+    /// Sets the gauges of drift to what was counted.
+    fn tell_drift(&self) {
+        let drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+        for (intent, figures) in drift.all() {
+            let intent = intent.to_string();
+            let psi = figures.psi;
+            for (measure, value) in [
+                ("score", psi.score),
+                ("margin", psi.margin),
+                ("similarity", psi.similarity),
+            ] {
+                let labels = DriftLabels {
+                    intent: intent.clone(),
+                    measure,
+                };
+                self.drift_psi.get_or_create(&labels).set(value);
+            }
+            let n = i64::try_from(figures.n).unwrap_or(i64::MAX);
+            self.drift_sample
+                .get_or_create(&IntentLabels { intent })
+                .set(n);
+        }
+        if let Some(share) = drift.out_of_scope_share() {
+            self.out_of_scope.set(share);
+        }
+    }
+
     /// Counts a batch of the encoder.
     #[expect(
         clippy::cast_precision_loss,
@@ -328,6 +415,10 @@ impl Metrics {
     pub fn observe(&self, record: &Record, now: Moment) {
         self.observe_outcome(record);
         self.observe_times(record);
+        if let Some(intent) = &record.intent {
+            let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
+            drift.count(intent);
+        }
         for attempt in &record.attempts {
             self.observe_attempt(attempt);
         }
@@ -361,6 +452,7 @@ impl Metrics {
                 }
             }
         }
+        self.tell_drift();
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             tracing::error!(%error, "the metrics could not be written");
