@@ -2,7 +2,7 @@
 //! that were held out, so that of the prompts classified with probability 0.8, eight in ten are
 //! classified rightly.
 
-use ndarray::ArrayView2;
+use ndarray::Array2;
 use rayon::prelude::*;
 
 use crate::centroids::as_f64;
@@ -18,21 +18,29 @@ const HALVINGS: usize = 40;
 const BINS: usize = 15;
 
 /// A temperature and what it makes of held-out scores.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Calibration {
     pub(super) temperature: f32,
-    /// The mean negative logarithm of the label's probability.
-    pub(super) log_loss: f64,
+    /// The negative logarithm of the label's probability, of each row.
+    pub(super) losses: Vec<f64>,
+}
+
+impl Calibration {
+    /// The mean of the losses.
+    pub(super) fn log_loss(&self) -> f64 {
+        self.losses.iter().sum::<f64>() / as_f64(self.losses.len().max(1))
+    }
 }
 
 /// The temperature at which the labels are most probable. The loss is convex in its inverse, so the
 /// place where its slope turns is the lowest point.
-pub(super) fn calibrate(scores: ArrayView2<'_, f32>, classes: &[usize]) -> Calibration {
+pub(super) fn calibrate(scores: &Array2<f32>, classes: &[usize]) -> Calibration {
     let (mut low, mut high) = LOG_RANGE;
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(low, high);
         // Positive where a higher inverse temperature, thus a lower temperature, would lose.
-        if 0.0 < at(scores, classes, (-middle).exp()).slope {
+        let slopes = at(scores, classes, (-middle).exp());
+        if 0.0 < slopes.iter().map(|row| row.slope).sum::<f64>() {
             low = middle;
         } else {
             high = middle;
@@ -43,18 +51,21 @@ pub(super) fn calibrate(scores: ArrayView2<'_, f32>, classes: &[usize]) -> Calib
     let temperature = log_temperature.exp() as f32;
     Calibration {
         temperature,
-        log_loss: at(scores, classes, (-log_temperature).exp()).loss,
+        losses: at(scores, classes, (-log_temperature).exp())
+            .into_iter()
+            .map(|row| row.loss)
+            .collect(),
     }
 }
 
-/// The mean loss at an inverse temperature, and its slope there.
-#[derive(Debug, Clone, Copy, Default)]
+/// The loss of a row at an inverse temperature, and its slope there.
+#[derive(Debug, Clone, Copy)]
 struct Loss {
     loss: f64,
     slope: f64,
 }
 
-fn at(scores: ArrayView2<'_, f32>, classes: &[usize], inverse: f64) -> Loss {
+fn at(scores: &Array2<f32>, classes: &[usize], inverse: f64) -> Vec<Loss> {
     #[expect(clippy::cast_possible_truncation, reason = "between 1e-4 and 1e4")]
     let factor = inverse as f32;
     let of_row = |row: usize| {
@@ -72,13 +83,8 @@ fn at(scores: ArrayView2<'_, f32>, classes: &[usize], inverse: f64) -> Loss {
             slope: weighted / sum - at_label,
         }
     };
-    // Collected before it is summed, so that the order of the sum does not depend on threads.
-    let losses: Vec<Loss> = (0..classes.len()).into_par_iter().map(of_row).collect();
-    let n = as_f64(classes.len().max(1));
-    losses.iter().fold(Loss::default(), |sum, row| Loss {
-        loss: sum.loss + row.loss / n,
-        slope: sum.slope + row.slope / n,
-    })
+    // In the order of the rows, so that no sum depends on threads.
+    (0..classes.len()).into_par_iter().map(of_row).collect()
 }
 
 /// How far the probability of the nearest intent is from how often it is right, over bins of equal
@@ -105,8 +111,6 @@ pub(super) fn expected_calibration_error(judged: &[(f32, bool)]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use ndarray::Array2;
-
     use super::*;
 
     /// Rows of two intents, of which three in four are where the score says.
@@ -120,21 +124,21 @@ mod tests {
     #[test]
     fn the_temperature_makes_probabilities_of_frequencies() {
         let (scores, classes) = three_in_four(0.05);
-        let found = calibrate(scores.view(), &classes);
+        let found = calibrate(&scores, &classes);
         // Odds of three to one: exp(gap / temperature) = 3.
         assert!(
             (found.temperature - 0.05 / 3.0_f32.ln()).abs() < 1e-5,
             "{found:?}"
         );
         let entropy = -(0.75 * 0.75_f64.ln() + 0.25 * 0.25_f64.ln());
-        assert!((found.log_loss - entropy).abs() < 1e-6);
+        assert!((found.log_loss() - entropy).abs() < 1e-6);
     }
 
     #[test]
     fn the_temperature_follows_the_unit_of_scores() {
         let [small, large] = [0.05, 5.0].map(|gap| {
             let (scores, classes) = three_in_four(gap);
-            calibrate(scores.view(), &classes).temperature
+            calibrate(&scores, &classes).temperature
         });
         assert!((large / small - 100.0).abs() < 0.01);
     }

@@ -4,6 +4,7 @@
 
 use ndarray::{Array2, ArrayView2, Axis};
 
+use crate::centroids::index::{Index, Neighbour};
 use crate::centroids::manifest::{IntentEntry, Manifest, ScopeRule};
 use crate::domain::name::IntentName;
 use crate::domain::quantity::Ratio;
@@ -139,6 +140,8 @@ pub(super) struct Prototypes {
     bias: Vec<f32>,
     /// How many rows each intent has.
     n_of_intent: Vec<usize>,
+    /// The way to the nearest rows where there are too many to look at all.
+    index: Option<Index>,
 }
 
 impl Prototypes {
@@ -155,7 +158,20 @@ impl Prototypes {
             vectors,
             bias,
             n_of_intent,
+            index: None,
         })
+    }
+
+    /// The same with a graph over the rows, if they are many and compared by cosine alone.
+    #[must_use]
+    pub(super) fn indexed(self) -> Self {
+        let by_cosine = self.bias.iter().all(|bias| *bias == 0.0);
+        let index = if by_cosine {
+            Index::over(&self.vectors)
+        } else {
+            None
+        };
+        Self { index, ..self }
     }
 
     /// Rows that are compared by their cosine alone.
@@ -185,8 +201,39 @@ impl Prototypes {
         &self.n_of_intent
     }
 
-    /// What each intent scores, in one pass over the rows.
+    /// What each intent scores, in one pass over the rows or by their graph.
     pub(super) fn scores(&self, vector: &[f32]) -> Vec<f32> {
+        match &self.index {
+            Some(index) if vector.iter().all(|value| value.is_finite()) => {
+                self.scores_of_nearest(&index.nearest(vector))
+            }
+            _ => self.scores_of_all(vector),
+        }
+    }
+
+    /// Intents without a row among the nearest score as the last of those, which is the most that they
+    /// can have: nothing comes out surer than it is.
+    fn scores_of_nearest(&self, nearest: &[Neighbour]) -> Vec<f32> {
+        let least = nearest.last().map_or(SCORE_MIN, |last| last.cosine);
+        let mut scores = vec![least; self.n_of_intent.len()];
+        let ends: Vec<usize> = self
+            .n_of_intent
+            .iter()
+            .scan(0, |end, n| {
+                *end += n;
+                Some(*end)
+            })
+            .collect();
+        for neighbour in nearest {
+            let intent = ends.partition_point(|end| *end <= neighbour.row);
+            if let Some(score) = scores.get_mut(intent) {
+                *score = score.max(neighbour.cosine);
+            }
+        }
+        scores
+    }
+
+    fn scores_of_all(&self, vector: &[f32]) -> Vec<f32> {
         let mut rows = self.vectors.rows().zip(&self.bias);
         self.n_of_intent
             .iter()
@@ -200,7 +247,7 @@ impl Prototypes {
     }
 
     /// What each intent scores, for many prompts at once: a row a prompt.
-    pub(super) fn scores_of(&self, prompts: ArrayView2<'_, f32>) -> Array2<f32> {
+    pub(super) fn scores_of(&self, prompts: &ArrayView2<'_, f32>) -> Array2<f32> {
         /// Products that are held at once: 16 MiB.
         const PRODUCTS_MAX: usize = 4 << 20;
         let mut scores = Array2::from_elem((prompts.nrows(), self.n_of_intent.len()), SCORE_MIN);

@@ -56,9 +56,9 @@ pub struct Report {
     /// Prompts that were looked at.
     pub n: usize,
     /// The intents that were found, by name.
-    pub intents: Vec<IntentDrift>,
+    pub intents: Vec<Intent>,
     /// The share of prompts that was rejected.
-    pub out_of_scope: ScopeDrift,
+    pub out_of_scope: Scope,
     /// Whether the mix of intents changed within the log.
     pub mix: MixChange,
 }
@@ -86,7 +86,7 @@ pub enum Verdict {
 
 /// One intent.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct IntentDrift {
+pub struct Intent {
     /// Its name.
     pub name: IntentName,
     /// Prompts that were found there, in scope or not.
@@ -119,7 +119,7 @@ impl Psi {
 
 /// The share of prompts that was rejected, against the rows in scope that training rejected.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct ScopeDrift {
+pub struct Scope {
     /// The share now.
     pub found: Share,
     /// The share of held-out training rows in scope.
@@ -195,7 +195,7 @@ impl<'a> Found<'a> {
     }
 
     /// `limit` is the largest weighted PSI that chance explains.
-    fn judged(&self, limit: f64) -> IntentDrift {
+    fn judged(&self, limit: f64) -> Intent {
         let psi = self.measures.as_ref().map(|measures| {
             let [score, margin, similarity] = measures
                 .each_ref()
@@ -207,7 +207,7 @@ impl<'a> Found<'a> {
             }
         });
         let bound = self.is_enough().then(|| PSI_MIN.max(limit / self.weight));
-        IntentDrift {
+        Intent {
             name: self.name.clone(),
             n: self.n,
             verdict: match (psi, bound) {
@@ -257,11 +257,11 @@ fn rounded(value: f64) -> usize {
     value.round() as usize
 }
 
-fn scope(manifest: &Manifest, observed: &[Observed<'_>]) -> ScopeDrift {
+fn scope(manifest: &Manifest, observed: &[Observed<'_>]) -> Scope {
     let n_rejected = observed.iter().filter(|prompt| prompt.out_of_scope).count();
     let found = Share::of_counts(n_rejected, observed.len());
     let expected = manifest.metrics.rejected_in_scope;
-    ScopeDrift {
+    Scope {
         found,
         expected,
         verdict: if observed.len() < PROMPTS_MIN {

@@ -203,11 +203,13 @@ impl CentroidSet {
         check_lengths(&manifest, &vectors)?;
         let prototypes = Prototypes::new(vectors, bias.as_flat().to_vec(), n_of_intent);
         Ok(Self {
-            prototypes: prototypes.ok_or(Error::Shape {
-                tensor: PROTOTYPES,
-                rows: n_prototypes,
-                dimensions,
-            })?,
+            prototypes: prototypes
+                .ok_or(Error::Shape {
+                    tensor: PROTOTYPES,
+                    rows: n_prototypes,
+                    dimensions,
+                })?
+                .indexed(),
             manifest,
             means,
             scope_direction,

@@ -277,6 +277,10 @@ pub struct Candidate {
     pub behind_standard_error: f64,
     /// The mean negative logarithm of the label's probability, calibrated.
     pub log_loss: f64,
+    /// How far that is above the most accurate rule's.
+    pub log_loss_behind: f64,
+    /// The standard error of that, row by row.
+    pub log_loss_behind_standard_error: f64,
     /// Whether the fit came to its end.
     pub converged: bool,
 }
@@ -292,7 +296,7 @@ pub struct ScopeCandidate {
     pub fpr_at_95_tpr: f64,
     /// How far its AUROC is behind the best.
     pub behind: f64,
-    /// The standard error of that (DeLong).
+    /// The standard error of that (DeLong and others 1988).
     pub behind_standard_error: f64,
 }
 

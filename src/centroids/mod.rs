@@ -15,6 +15,7 @@ mod calibrate;
 pub mod classify;
 pub mod drift;
 pub mod format;
+mod index;
 pub mod labels;
 pub mod manifest;
 pub mod review;

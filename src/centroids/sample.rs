@@ -34,7 +34,8 @@ pub(super) struct Dealt {
 #[derive(Debug, Clone)]
 pub(super) struct Sample<'a> {
     dealt: &'a Dealt,
-    spans: Vec<Range<usize>>,
+    /// Two, of which one may be empty.
+    spans: [Range<usize>; 2],
 }
 
 /// Neighbouring rows of a sample.
@@ -108,23 +109,20 @@ impl Dealt {
 
     /// Every row.
     pub(super) fn all(&self) -> Sample<'_> {
-        self.spans(vec![0..self.len()])
+        self.spans([0..self.len(), 0..0])
     }
 
     /// The rows of one fold.
     pub(super) fn fold(&self, fold: usize) -> Sample<'_> {
-        self.spans(vec![self.bounds[fold]..self.bounds[fold + 1]])
+        self.spans([self.bounds[fold]..self.bounds[fold + 1], 0..0])
     }
 
     /// The rows of all other folds.
     pub(super) fn without(&self, fold: usize) -> Sample<'_> {
-        self.spans(vec![
-            0..self.bounds[fold],
-            self.bounds[fold + 1]..self.len(),
-        ])
+        self.spans([0..self.bounds[fold], self.bounds[fold + 1]..self.len()])
     }
 
-    fn spans(&self, spans: Vec<Range<usize>>) -> Sample<'_> {
+    fn spans(&self, spans: [Range<usize>; 2]) -> Sample<'_> {
         Sample { dealt: self, spans }
     }
 }

@@ -3,7 +3,9 @@
 //!
 //! Of rules that chance cannot tell apart the one is taken that a request pays least for, and then
 //! the one that fits least. Two rules are compared row by row: both are mostly right on the same
-//! rows, so their difference is known far better than either accuracy.
+//! rows, so their difference is known far better than either accuracy. They are compared by accuracy
+//! and by log loss, since with few rows a rule that is four points better can tie by accuracy, while
+//! its probabilities give it away.
 
 use std::ops::ControlFlow;
 
@@ -129,7 +131,8 @@ fn rules_after_regression(wanted: Wanted, n_rows: usize) -> Vec<Rule> {
     }
 }
 
-/// Takes the first that is no worse than the best by more than one standard error of the difference.
+/// Takes the first that is worse than the most accurate neither in accuracy nor in log loss by more than
+/// one standard error of the difference.
 /// The candidates come in the order of what they cost. Of the regressions only the one with the best
 /// C takes part.
 fn choose(mut judged: Vec<Judged>) -> Option<Selection> {
@@ -141,7 +144,9 @@ fn choose(mut judged: Vec<Judged>) -> Option<Selection> {
         .clone();
     let candidates: Vec<Candidate> = judged.iter().map(|it| figures(it, &best)).collect();
     let is_as_good = |candidate: &Candidate| {
-        takes_part(candidate.rule, best_c) && candidate.behind <= candidate.behind_standard_error
+        takes_part(candidate.rule, best_c)
+            && candidate.behind <= candidate.behind_standard_error
+            && candidate.log_loss_behind <= candidate.log_loss_behind_standard_error
     };
     let chosen = candidates.iter().position(is_as_good)?;
     Some(Selection {
@@ -161,7 +166,7 @@ fn best_logistic(judged: &[Judged]) -> Option<&Judged> {
         .iter()
         .filter(|it| matches!(it.rule, Rule::Logistic { .. }))
         .min_by(|left, right| {
-            let (left, right) = (left.calibration.log_loss, right.calibration.log_loss);
+            let (left, right) = (left.calibration.log_loss(), right.calibration.log_loss());
             left.total_cmp(&right)
         })
 }
@@ -180,15 +185,28 @@ fn figures(judged: &Judged, best: &Judged) -> Candidate {
     }
     let behind = (as_f64(lost) - as_f64(won)) / n;
     let spread = (as_f64(lost) + as_f64(won)) / n - behind * behind;
+    let (log_loss_behind, log_loss_behind_standard_error) =
+        mean_difference(&judged.calibration.losses, &best.calibration.losses);
     Candidate {
         rule: judged.rule,
         accuracy,
         standard_error: (accuracy * (1.0 - accuracy) / n).sqrt(),
         behind,
         behind_standard_error: (spread.max(0.0) / n).sqrt(),
-        log_loss: judged.calibration.log_loss,
+        log_loss: judged.calibration.log_loss(),
+        log_loss_behind,
+        log_loss_behind_standard_error,
         converged: judged.converged,
     }
+}
+
+/// The mean of row-by-row differences and its standard error.
+fn mean_difference(left: &[f64], right: &[f64]) -> (f64, f64) {
+    let n = as_f64(left.len().max(1));
+    let differences = || left.iter().zip(right).map(|(a, b)| a - b);
+    let mean = differences().sum::<f64>() / n;
+    let squares: f64 = differences().map(|it| (it - mean).powi(2)).sum();
+    (mean, (squares / n / n).sqrt())
 }
 
 /// Fits a rule without each fold and judges it by that fold.
@@ -208,7 +226,7 @@ fn judge(rule: Rule, fitted: Vec<Fitted>, dealt: &Dealt) -> Judged {
     let nearest = |row: usize| Ranking::of(scores.row(row)).first().intent;
     Judged {
         rule,
-        calibration: calibrate(scores.view(), classes),
+        calibration: calibrate(&scores, classes),
         right: (0..dealt.len())
             .map(|row| nearest(row) == classes[row])
             .collect(),
@@ -225,7 +243,7 @@ pub(super) fn held_out_scores(models: &[Prototypes], dealt: &Dealt) -> Array2<f3
         let blocks = dealt.fold(fold).blocks();
         let parts: Vec<Array2<f32>> = blocks
             .par_iter()
-            .map(|block| model.scores_of(block.rows))
+            .map(|block| model.scores_of(&block.rows))
             .collect();
         for (block, part) in blocks.iter().zip(parts) {
             let end = block.start + part.nrows();

@@ -243,7 +243,7 @@ fn metrics(
         folds,
         majority: as_f64(held_out.largest_class()) / as_f64(n),
         ece: held_out.ece(),
-        log_loss: judged.calibration.log_loss,
+        log_loss: judged.calibration.log_loss(),
         rejected_in_scope: scope.rejected_in_scope,
         rejected_out_of_scope: scope.rejected_out_of_scope,
         oos_auroc: scope.chosen.map(|chosen| chosen.auroc),

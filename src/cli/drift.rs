@@ -8,13 +8,13 @@ use serde::Serialize;
 
 use crate::centroids::CentroidSet;
 use crate::centroids::drift::clusters::{Cluster, clusters};
-use crate::centroids::drift::{IntentDrift, Observed, Report, Verdict, drift};
+use crate::centroids::drift::{self, Observed, Report, Verdict, drift};
 use crate::cli::Failure;
 use crate::cli::dataset::EmbeddingArguments;
 use crate::cli::report::{Reporter, excerpt, table};
 use crate::config::Environment;
 use crate::config::assemble::read_centroids;
-use crate::domain::logged::{LoggedIntent, LoggedRecord};
+use crate::domain::logged;
 use crate::store::log_reader::{self, LogLine};
 
 #[derive(Debug, Args)]
@@ -116,7 +116,7 @@ pub(super) fn run(
 
 /// A record that was classified.
 struct Classified {
-    intent: LoggedIntent,
+    intent: logged::Intent,
     prompt: Option<String>,
 }
 
@@ -126,8 +126,8 @@ fn read(
     reporter: Reporter,
 ) -> anyhow::Result<Vec<Classified>> {
     let (mut records, mut others, mut unread) = (Vec::new(), 0, 0);
-    let mut take = |record: LoggedRecord| {
-        let LoggedRecord {
+    let mut take = |record: logged::Record| {
+        let logged::Record {
             intent,
             prompt,
             centroid_digest,
@@ -171,7 +171,7 @@ fn read(
     Ok(records)
 }
 
-const fn observe(intent: &LoggedIntent) -> Observed<'_> {
+const fn observe(intent: &logged::Intent) -> Observed<'_> {
     Observed {
         intent: &intent.name,
         score: intent.score,
@@ -239,7 +239,7 @@ fn summary(findings: &Findings, set: &CentroidSet) -> String {
     )
 }
 
-fn row(intent: &IntentDrift) -> Vec<String> {
+fn row(intent: &drift::Intent) -> Vec<String> {
     let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), |it| format!("{it:.3}"));
     vec![
         intent.name.to_string(),

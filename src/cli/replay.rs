@@ -12,7 +12,7 @@ use crate::cli::report::{Reporter, excerpt};
 use crate::config::assemble::{fitting, read_centroids};
 use crate::config::{Assembled, Environment, assemble};
 use crate::domain::chat::Usage;
-use crate::domain::logged::LoggedRecord;
+use crate::domain::logged;
 use crate::domain::quantity::{PicoUsd, Ratio};
 use crate::domain::record::Intent;
 use crate::encoder::Passage;
@@ -85,7 +85,7 @@ pub(super) fn run(
 }
 
 /// The records that can be replayed.
-fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec<LoggedRecord>> {
+fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec<logged::Record>> {
     let (mut records, mut unread, mut unkept, mut elsewhere) = (Vec::new(), 0, 0, 0);
     for log in logs {
         let files = log_reader::files_of(log)
@@ -130,7 +130,7 @@ fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec
 }
 
 fn embed(
-    records: &[LoggedRecord],
+    records: &[logged::Record],
     assembled: &Assembled,
     reporter: Reporter,
 ) -> anyhow::Result<Vectors> {
@@ -149,7 +149,7 @@ fn embed(
 }
 
 /// Of each route, the share of its answered requests that escalated.
-fn escalated_shares(records: &[LoggedRecord]) -> BTreeMap<String, Ratio> {
+fn escalated_shares(records: &[logged::Record]) -> BTreeMap<String, Ratio> {
     let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for record in records.iter().filter(|record| !record.attempts.is_empty()) {
         if let Some(decision) = &record.decision {
@@ -166,7 +166,7 @@ fn escalated_shares(records: &[LoggedRecord]) -> BTreeMap<String, Ratio> {
 
 /// What a plan makes of a logged request.
 fn see(
-    record: &LoggedRecord,
+    record: &logged::Record,
     vector: &[f32],
     plan: &Plan,
     escalated: &BTreeMap<String, Ratio>,
@@ -194,7 +194,7 @@ fn see(
 /// The tokens of the answer that was served, at the price of the route's first model; where the route
 /// escalates, as often as it did in the log, the next model's price comes on top.
 fn cost(
-    record: &LoggedRecord,
+    record: &logged::Record,
     route: &Route,
     plan: &Plan,
     escalated: &BTreeMap<String, Ratio>,

@@ -30,6 +30,10 @@ use base::Trial;
 use gather::Gathered;
 
 #[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 pub(super) struct Arguments {
     /// Files of labelled prompts, plain or gzip, a line each: {"text": "…", "intent": "…"}; rows with
     /// the intent `oos` are out of scope. Or logs of records, whose labels are what feedback says.
@@ -152,13 +156,13 @@ pub(super) fn run(
     } else {
         let mut told = summary::of_set(&set, similarity.as_ref());
         if let Some(trial) = &trial {
-            told.push_str(&format!(
-                "\nagainst the base, on {} rows that neither saw:\n{}",
-                trial.n_held_out,
-                of_comparison(&trial.comparison)
-            ));
+            told.push_str("\nagainst the base, on rows that neither saw: ");
+            told.push_str(&trial.n_held_out.to_string());
+            told.push('\n');
+            told.push_str(&of_comparison(&trial.comparison));
         }
-        told.push_str(&format!("\nwritten to  {}", written.folder().display()));
+        told.push_str("\nwritten to  ");
+        told.push_str(&written.folder().to_string_lossy());
         reporter.result(&told)?;
     }
     put_in_force(&written, trial.as_ref(), arguments, reporter)

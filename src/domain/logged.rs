@@ -7,7 +7,7 @@ use crate::domain::name::IntentName;
 
 /// A record from a log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct LoggedRecord {
+pub struct Record {
     /// The request's id.
     pub request_id: String,
     /// When it came, RFC 3339, UTC.
@@ -24,13 +24,13 @@ pub struct LoggedRecord {
     pub prompt: Option<String>,
     /// The nearest intent.
     #[serde(default)]
-    pub intent: Option<LoggedIntent>,
+    pub intent: Option<Intent>,
     /// The route.
     #[serde(default)]
-    pub decision: Option<LoggedDecision>,
+    pub decision: Option<Decision>,
     /// Every call to a model.
     #[serde(default)]
-    pub attempts: Vec<LoggedAttempt>,
+    pub attempts: Vec<Attempt>,
     /// How many drafts failed a check.
     #[serde(default)]
     pub escalations: Vec<serde::de::IgnoredAny>,
@@ -38,7 +38,7 @@ pub struct LoggedRecord {
 
 /// Where a prompt lay among the intents.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct LoggedIntent {
+pub struct Intent {
     /// The nearest intent.
     pub name: IntentName,
     /// Its probability.
@@ -57,7 +57,7 @@ pub struct LoggedIntent {
 
 /// A route that was taken.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct LoggedDecision {
+pub struct Decision {
     /// Its name.
     pub route: String,
     /// Why it was taken.
@@ -70,17 +70,17 @@ pub struct LoggedDecision {
 
 /// A call to a model.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct LoggedAttempt {
+pub struct Attempt {
     /// Who was asked.
     pub target: String,
     /// Tokens, if the provider counted them.
     #[serde(default)]
-    pub usage: Option<LoggedUsage>,
+    pub usage: Option<Usage>,
 }
 
 /// Tokens of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-pub struct LoggedUsage {
+pub struct Usage {
     /// Of the request.
     #[serde(default)]
     pub input_tokens: u64,

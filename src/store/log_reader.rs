@@ -10,7 +10,7 @@ use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
 use crate::domain::feedback::Feedback;
-use crate::domain::logged::LoggedRecord;
+use crate::domain::logged;
 use crate::store::record_log::{FEEDBACK_FILE, RECORDS_FILE, log_files};
 
 /// The first bytes of every gzip file.
@@ -23,7 +23,7 @@ const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 #[derive(Debug, Clone, PartialEq)]
 pub enum LogLine {
     /// A request.
-    Record(Box<LoggedRecord>),
+    Record(Box<logged::Record>),
     /// What people said of one.
     Feedback(Feedback),
 }
@@ -111,7 +111,7 @@ fn parse(text: &[u8]) -> Result<LogLine, String> {
         return Err("neither a record nor feedback of semroute: it has no request_id".to_owned());
     }
     if shape.endpoint.is_some() {
-        let record: LoggedRecord = serde_json::from_slice(text).map_err(told)?;
+        let record: logged::Record = serde_json::from_slice(text).map_err(told)?;
         return Ok(LogLine::Record(Box::new(record)));
     }
     serde_json::from_slice(text)

@@ -27,6 +27,10 @@ use file::RotatedFile;
 /// Lines that may wait for one writer. At 2 KB each they hold 8 MB at most.
 const WAITING_MAX: usize = 4096;
 
+/// The longest that a request waits for a folder. A disk that takes longer is as good as gone, and the
+/// answer must not go with it.
+const WRITE_WAIT_MAX: Duration = Duration::from_secs(5);
+
 /// Lines that are written at once.
 const BATCH_MAX: usize = 1024;
 
@@ -166,7 +170,6 @@ impl RecordLog {
     }
 
     async fn write_line(&self, kind: Kind, text: &Arc<str>) {
-        let mut receipts = Vec::with_capacity(self.ways.len());
         for way in &self.ways {
             let (written, receipt) = oneshot::channel();
             let line = Line {
@@ -174,16 +177,28 @@ impl RecordLog {
                 text: Arc::clone(text),
                 written: way.waits.then_some(written),
             };
-            if way.lines.send(line).await.is_err() {
-                tracing::error!("a line of the log was lost: its writer has ended");
-                (self.on_lost)();
+            if !way.waits {
+                // Nobody may be reading the pipe, and that is no reason to answer nobody.
+                if way.lines.try_send(line).is_err() {
+                    self.lost("standard output is not read fast enough");
+                }
+                continue;
             }
-            receipts.extend(way.waits.then_some(receipt));
+            let handed_over = async { way.lines.send(line).await.is_ok() && receipt.await.is_ok() };
+            match tokio::time::timeout(WRITE_WAIT_MAX, handed_over).await {
+                Ok(true) => {}
+                Ok(false) => self.lost("its writer has ended"),
+                // The writer may still get to it.
+                Err(_) => {
+                    tracing::error!("a request went on before its line of the log was written");
+                }
+            }
         }
-        for receipt in receipts {
-            // A writer that ended without an answer has told so itself.
-            let _ = receipt.await;
-        }
+    }
+
+    fn lost(&self, reason: &str) {
+        tracing::error!(reason, "a line of the log was lost");
+        (self.on_lost)();
     }
 }
 
@@ -269,7 +284,9 @@ fn write_all(
         }
         if let Err(error) = sink.write(&lines) {
             tracing::error!(%error, lines = lines.len(), "lines of the log could not be written");
-            lines.iter().for_each(|_| on_lost());
+            for _ in &lines {
+                on_lost();
+            }
         }
         for line in lines {
             if let Some(written) = line.written {

@@ -18,12 +18,13 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::centroids::CentroidSet;
-use crate::centroids::drift::live::{Figures, Live};
-use crate::domain::feedback::{Feedback, Judgement};
+use crate::centroids::drift::live::Figures;
+use crate::domain::feedback::Feedback;
 use crate::domain::name::IntentName;
 use crate::domain::quantity::{Moment, Ratio};
 use crate::domain::record::{Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
+use crate::telemetry::learning::{Learning, SwapResult};
 
 /// The window of the escalation ratio. An hour shows a provider's changed output format within minutes,
 /// and still holds enough requests of a quiet route to mean something.
@@ -46,30 +47,12 @@ pub struct Metrics {
     unknown_costs: Counters<TargetLabels>,
     tokens: Counters<TokenLabels>,
     lost_lines: Counter,
-    swaps: Counters<SwapLabels>,
-    centroids: Family<CentroidLabels, Gauge>,
-    feedback: Counters<FeedbackLabels>,
+    learning: Learning,
     request_seconds: Histograms<EndpointLabels>,
     stage_seconds: Histograms<StageLabels>,
     batch_windows: Histogram,
     escalation_ratio: Family<RouteLabels, Gauge<f64, AtomicU64>>,
     windows: Mutex<BTreeMap<RouteKey, Window>>,
-    drift: Mutex<Live>,
-    drift_psi: Family<DriftLabels, Gauge<f64, AtomicU64>>,
-    drift_sample: Family<IntentLabels, Gauge>,
-    out_of_scope: Gauge<f64, AtomicU64>,
-    out_of_scope_expected: Gauge<f64, AtomicU64>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DriftLabels {
-    intent: String,
-    measure: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct IntentLabels {
-    intent: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -136,31 +119,6 @@ struct StageLabels {
     stage: &'static str,
 }
 
-/// What came of an attempt to put other centroids in force.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SwapResult {
-    /// They are.
-    Swapped,
-    /// They could not be used, and the old ones stay.
-    Refused,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct SwapLabels {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CentroidLabels {
-    digest: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct FeedbackLabels {
-    outcome: &'static str,
-    known: &'static str,
-}
-
 /// From 10 µs, a classification, to 80 s, a long answer, each bound twice the one before.
 fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(1e-5, 2.0, 24))
@@ -187,23 +145,16 @@ impl Metrics {
             unknown_costs: Family::default(),
             tokens: Family::default(),
             lost_lines: Counter::default(),
-            swaps: Family::default(),
-            centroids: Family::default(),
-            feedback: Family::default(),
+            learning: Learning::default(),
             request_seconds: Family::new_with_constructor(seconds),
             stage_seconds: Family::new_with_constructor(seconds),
             batch_windows: Histogram::new(exponential_buckets(1.0, 2.0, 9)),
             escalation_ratio: Family::default(),
             windows: Mutex::new(BTreeMap::new()),
-            drift: Mutex::new(Live::default()),
-            drift_psi: Family::default(),
-            drift_sample: Family::default(),
-            out_of_scope: Gauge::default(),
-            out_of_scope_expected: Gauge::default(),
         };
         metrics.register_events();
         metrics.register_quantities();
-        metrics.register_drift();
+        metrics.learning.register(&mut metrics.registry);
         metrics
     }
 
@@ -254,21 +205,6 @@ impl Metrics {
             "Records and feedback that the log could not write",
             self.lost_lines.clone(),
         );
-        registry.register(
-            "centroids_swaps",
-            "Attempts to put other centroids in force, and what came of them",
-            self.swaps.clone(),
-        );
-        registry.register(
-            "centroids_info",
-            "The centroids in force",
-            self.centroids.clone(),
-        );
-        registry.register(
-            "feedback",
-            "Feedback on requests, by what it says of the intent",
-            self.feedback.clone(),
-        );
     }
 
     fn register_quantities(&mut self) {
@@ -310,96 +246,22 @@ impl Metrics {
 
     /// Counts an attempt to put other centroids in force.
     pub fn count_swap(&self, result: SwapResult) {
-        let result = match result {
-            SwapResult::Swapped => "swapped",
-            SwapResult::Refused => "refused",
-        };
-        self.swaps.get_or_create(&SwapLabels { result }).inc();
+        self.learning.count_swap(result);
     }
 
     /// Hears which centroids are in force from now on.
     pub fn expect(&self, centroids: &CentroidSet, digest: &str) {
-        let live = Live::against(centroids.manifest());
-        *self.drift.lock().unwrap_or_else(PoisonError::into_inner) = live;
-        self.drift_psi.clear();
-        self.drift_sample.clear();
-        let expected = centroids.manifest().metrics.rejected_in_scope.value;
-        self.out_of_scope_expected.set(expected);
-        self.centroids.clear();
-        let digest = digest.to_owned();
-        self.centroids
-            .get_or_create(&CentroidLabels { digest })
-            .set(1);
+        self.learning.expect(centroids, digest);
     }
 
     /// Counts feedback.
     pub fn observe_feedback(&self, feedback: &Feedback) {
-        let outcome = match (feedback.outcome, &feedback.intent) {
-            (Some(Judgement::Right), _) => "right",
-            (Some(Judgement::Wrong), _) => "wrong",
-            (None, Some(_)) => "intent",
-            (None, None) => "comment",
-        };
-        let known = if feedback.known { "true" } else { "false" };
-        let labels = FeedbackLabels { outcome, known };
-        self.feedback.get_or_create(&labels).inc();
-    }
-
-    fn register_drift(&mut self) {
-        let registry = &mut self.registry;
-        registry.register(
-            "intent_drift_psi",
-            "How far the last prompts of an intent are from its training rows: the population stability index",
-            self.drift_psi.clone(),
-        );
-        registry.register(
-            "intent_drift_sample",
-            "Prompts that the drift of an intent rests on",
-            self.drift_sample.clone(),
-        );
-        registry.register(
-            "out_of_scope_share",
-            "Share of the last prompts that were out of scope",
-            self.out_of_scope.clone(),
-        );
-        registry.register(
-            "out_of_scope_share_expected",
-            "Share of training prompts in scope that were rejected while held out",
-            self.out_of_scope_expected.clone(),
-        );
+        self.learning.observe_feedback(feedback);
     }
 
     /// The drift of an intent so far.
     pub fn drift_of(&self, intent: &IntentName) -> Option<Figures> {
-        let drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
-        drift.of(intent)
-    }
-
-    /// Sets the gauges of drift to what was counted.
-    fn tell_drift(&self) {
-        let drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
-        for (intent, figures) in drift.all() {
-            let intent = intent.to_string();
-            let psi = figures.psi;
-            for (measure, value) in [
-                ("score", psi.score),
-                ("margin", psi.margin),
-                ("similarity", psi.similarity),
-            ] {
-                let labels = DriftLabels {
-                    intent: intent.clone(),
-                    measure,
-                };
-                self.drift_psi.get_or_create(&labels).set(value);
-            }
-            let n = i64::try_from(figures.n).unwrap_or(i64::MAX);
-            self.drift_sample
-                .get_or_create(&IntentLabels { intent })
-                .set(n);
-        }
-        if let Some(share) = drift.out_of_scope_share() {
-            self.out_of_scope.set(share);
-        }
+        self.learning.drift_of(intent)
     }
 
     /// Counts a batch of the encoder.
@@ -416,8 +278,7 @@ impl Metrics {
         self.observe_outcome(record);
         self.observe_times(record);
         if let Some(intent) = &record.intent {
-            let mut drift = self.drift.lock().unwrap_or_else(PoisonError::into_inner);
-            drift.count(intent);
+            self.learning.observe(intent);
         }
         for attempt in &record.attempts {
             self.observe_attempt(attempt);
@@ -452,7 +313,7 @@ impl Metrics {
                 }
             }
         }
-        self.tell_drift();
+        self.learning.tell();
         let mut text = String::new();
         if let Err(error) = encode(&mut text, &self.registry) {
             tracing::error!(%error, "the metrics could not be written");

@@ -1,7 +1,9 @@
 //! What the process tells about itself: metrics, and log lines for people.
 
+mod learning;
 mod logs;
 mod metrics;
 
+pub use learning::SwapResult;
 pub use logs::{Verbosity, log_to_stderr};
-pub use metrics::{Metrics, SwapResult};
+pub use metrics::Metrics;

@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::support::{NO_ENVIRONMENT, shipped_encoder};
 
 /// An engine that logs into a folder, at half past one minute after the clock began.
-fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
+pub(crate) fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
     let text = EMBEDDED.replace("prompts: none", &format!("prompts: {prompts}"));
     let assembled = parse(&text, PathBuf::new())
         .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
@@ -55,7 +55,7 @@ fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
     })
 }
 
-fn said(text: &str) -> Message {
+pub(crate) fn said(text: &str) -> Message {
     Message {
         role: Role::User,
         text: text.to_owned(),

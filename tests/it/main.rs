@@ -10,6 +10,8 @@
 mod architecture;
 mod cli;
 mod config;
+#[cfg(target_os = "linux")]
+mod durability;
 mod encoder;
 mod engine;
 mod gateway;

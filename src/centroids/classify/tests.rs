@@ -104,7 +104,7 @@ proptest! {
         let bias: Vec<f32> = rows.iter().zip(1_u8..).map(|(_, at)| bias * f32::from(at)).collect();
         let set = Prototypes::new(vectors, bias, n_of_intent).unwrap();
         let flat = prompts.concat();
-        let together = set.scores_of(ArrayView2::from_shape((prompts.len(), 4), &flat).unwrap());
+        let together = set.scores_of(&ArrayView2::from_shape((prompts.len(), 4), &flat).unwrap());
         for (prompt, row) in prompts.iter().zip(together.outer_iter()) {
             for (alone, beside) in set.scores(prompt).iter().zip(row) {
                 prop_assert!((alone - beside).abs() < 1e-4);

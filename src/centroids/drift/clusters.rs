@@ -75,7 +75,9 @@ pub fn clusters(prompts: &Vectors, set: &CentroidSet, n_min: usize) -> Vec<Clust
         // A seed whose neighbours lie all round it makes no group, and must not be tried again.
         taken[seed] = true;
         if n_min <= members.len() {
-            members.iter().for_each(|place| taken[*place] = true);
+            for place in &members {
+                taken[*place] = true;
+            }
             found.extend(describe(&rows, &members, &mean, set));
         }
     }

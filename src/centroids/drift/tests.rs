@@ -201,8 +201,9 @@ fn a_group_among_rejected_prompts_is_found_and_noise_is_none() {
     let mut prompts = Vectors::new(DIMENSIONS);
     for _ in 0..60 {
         let mut row = [0.0; DIMENSIONS];
-        row.iter_mut()
-            .for_each(|value| *value = chance.random_range(-1.0..1.0));
+        for value in &mut row {
+            *value = chance.random_range(-1.0..1.0);
+        }
         normalise(&mut row);
         assert!(prompts.push(&row));
     }

@@ -36,7 +36,6 @@ struct Header {
 }
 
 pub(super) fn write(part: &Part) -> Result<Vec<u8>, Error> {
-    let unwritable = |error: &dyn std::fmt::Display| Error::Unreadable(error.to_string());
     let labels = &part.rows.labels;
     let mut intents: Vec<IntentName> = labels.iter().filter_map(|it| it.intent.clone()).collect();
     intents.sort();
@@ -72,7 +71,7 @@ pub(super) fn write(part: &Part) -> Result<Vec<u8>, Error> {
         intents,
         files: files.names.iter().map(ToString::to_string).collect(),
     };
-    let header = serde_json::to_string(&header).map_err(|error| unwritable(&error))?;
+    let header = serde_json::to_string(&header).map_err(|error| unreadable(&error))?;
     let n = labels.len();
     let view = |dtype, shape, bytes| TensorView::new(dtype, shape, bytes);
     let dimensions = part.rows.vectors.dimensions();
@@ -88,24 +87,14 @@ pub(super) fn write(part: &Part) -> Result<Vec<u8>, Error> {
     ];
     let mut tensors = Vec::with_capacity(views.len());
     for (name, view) in views {
-        tensors.push((name, view.map_err(|error| unwritable(&error))?));
+        tensors.push((name, view.map_err(|error| unreadable(&error))?));
     }
     let metadata = HashMap::from([(HEADER.to_owned(), header)]);
-    safetensors::serialize(tensors, Some(metadata)).map_err(|error| unwritable(&error))
+    safetensors::serialize(tensors, Some(metadata)).map_err(|error| unreadable(&error))
 }
 
 pub(super) fn read(bytes: &[u8]) -> Result<Part, Error> {
-    let unreadable = |error: &dyn std::fmt::Display| Error::Unreadable(error.to_string());
-    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(&error))?;
-    let header = metadata.metadata().as_ref().and_then(|it| it.get(HEADER));
-    let header = header.ok_or_else(|| unreadable(&"it holds no rows of semroute"))?;
-    let header: Header = serde_json::from_str(header).map_err(|error| unreadable(&error))?;
-    if header.version != VERSION {
-        let found = header.version;
-        return Err(unreadable(&format!(
-            "its version is {found}, not {VERSION}"
-        )));
-    }
+    let header = read_header(bytes)?;
     let tensors = SafeTensors::deserialize(bytes).map_err(|error| unreadable(&error))?;
     let dimensions = header.embedding.encoder.dimensions;
     let data = |name: &str, dtype: Dtype, width: &[usize]| {
@@ -116,27 +105,76 @@ pub(super) fn read(bytes: &[u8]) -> Result<Part, Error> {
         fits.ok_or_else(|| unreadable(&format!("{name} has another shape than rows have")))
     };
     let (vectors, n) = data("vectors", Dtype::F32, &[dimensions])?;
-    let (of_intent, n_intents) = data("intent", Dtype::U32, &[])?;
+    let (intents, n_intents) = data("intent", Dtype::U32, &[])?;
     let (prompts, n_prompts) = data("prompt", Dtype::U8, &[DIGEST_BYTES])?;
-    let (of_file, n_files) = data("file", Dtype::U32, &[])?;
-    let (of_line, n_lines) = data("line", Dtype::U32, &[])?;
+    let (files, n_files) = data("file", Dtype::U32, &[])?;
+    let (lines, n_lines) = data("line", Dtype::U32, &[])?;
     if [n_intents, n_prompts, n_files, n_lines] != [n; 4] {
         return Err(unreadable(&"its parts are of different lengths"));
     }
     let values = numbers(&vectors).map(f32::from_bits).collect();
     let vectors = Vectors::from_flat(dimensions, values)
         .ok_or_else(|| unreadable(&"the vectors have no dimensions"))?;
-    let files: Vec<Arc<str>> = header
-        .files
-        .iter()
-        .map(|name| name.as_str().into())
-        .collect();
-    let places = numbers(&of_file).zip(numbers(&of_line));
-    let prompts = prompts.as_chunks::<DIGEST_BYTES>().0.iter();
-    let labels = numbers(&of_intent).zip(prompts).zip(places);
-    let labels = labels
-        .map(|((intent, prompt), (file, line))| {
-            let file = files.get(file as usize)?;
+    let columns = Columns {
+        intents,
+        prompts,
+        files,
+        lines,
+    };
+    let labels = columns
+        .labels(&header)
+        .ok_or_else(|| unreadable(&"a label names what is not there"))?;
+    Ok(Part {
+        shard: header.shard,
+        whole: header.whole,
+        n_whole: header.n_whole,
+        rows: Rows {
+            embedding: header.embedding,
+            vectors,
+            labels,
+        },
+    })
+}
+
+fn read_header(bytes: &[u8]) -> Result<Header, Error> {
+    let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| unreadable(&error))?;
+    let header = metadata.metadata().as_ref().and_then(|it| it.get(HEADER));
+    let header = header.ok_or_else(|| unreadable(&"it holds no rows of semroute"))?;
+    let header: Header = serde_json::from_str(header).map_err(|error| unreadable(&error))?;
+    if header.version == VERSION {
+        Ok(header)
+    } else {
+        let found = header.version;
+        Err(unreadable(&format!(
+            "its version is {found}, not {VERSION}"
+        )))
+    }
+}
+
+fn unreadable(error: &dyn std::fmt::Display) -> Error {
+    Error::Unreadable(error.to_string())
+}
+
+/// The bytes of everything but the vectors, one value a row each.
+struct Columns {
+    intents: Vec<u8>,
+    prompts: Vec<u8>,
+    files: Vec<u8>,
+    lines: Vec<u8>,
+}
+
+impl Columns {
+    /// `None` if a row names an intent or a file that the header lacks.
+    fn labels(&self, header: &Header) -> Option<Vec<Label>> {
+        let files: Vec<Arc<str>> = header
+            .files
+            .iter()
+            .map(|name| name.as_str().into())
+            .collect();
+        let places = numbers(&self.files).zip(numbers(&self.lines));
+        let prompts = self.prompts.as_chunks::<DIGEST_BYTES>().0.iter();
+        let rows = numbers(&self.intents).zip(prompts).zip(places);
+        rows.map(|((intent, prompt), (file, line))| {
             let intent = match intent {
                 OUT_OF_SCOPE => None,
                 known => Some(header.intents.get(known as usize)?.clone()),
@@ -145,22 +183,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<Part, Error> {
                 intent,
                 prompt: *prompt,
                 place: Place {
-                    file: Arc::clone(file),
+                    file: Arc::clone(files.get(file as usize)?),
                     line: line as usize,
                 },
             })
         })
-        .collect::<Option<Vec<_>>>();
-    Ok(Part {
-        shard: header.shard,
-        whole: header.whole,
-        n_whole: header.n_whole,
-        rows: Rows {
-            embedding: header.embedding,
-            vectors,
-            labels: labels.ok_or_else(|| unreadable(&"a label names what is not there"))?,
-        },
-    })
+        .collect()
+    }
 }
 
 /// Little-endian 32-bit words.

@@ -18,10 +18,11 @@ fn embedding() -> Embedding {
 /// So many rows; every fifth is out of scope.
 fn rows(n: u8) -> Rows {
     let label = |row: u8| Label {
-        intent: (row % 5 != 0).then(|| ["red", "blue"][usize::from(row % 2)].parse().unwrap()),
+        intent: (!row.is_multiple_of(5))
+            .then(|| ["red", "blue"][usize::from(row % 2)].parse().unwrap()),
         prompt: [row; 32],
         place: Place {
-            file: ["a.jsonl", "b.jsonl"][usize::from(row % 3 == 0)].into(),
+            file: ["a.jsonl", "b.jsonl"][usize::from(row.is_multiple_of(3))].into(),
             line: usize::from(row) + 1,
         },
     };

@@ -123,7 +123,7 @@ impl Curvature {
         let mut direction: Vec<f64> = gradient.iter().map(|value| -value).collect();
         let Some(latest) = self.steps.back() else {
             let length = product(gradient, gradient).sqrt().max(1.0);
-            direction.iter_mut().for_each(|value| *value /= length);
+            scale_by(&mut direction, 1.0 / length);
             return direction;
         };
         let mut weights = Vec::with_capacity(self.steps.len());
@@ -134,7 +134,7 @@ impl Curvature {
         }
         let change = product(&latest.gradient_change, &latest.gradient_change);
         let scale = 1.0 / (latest.inverse * change);
-        direction.iter_mut().for_each(|value| *value *= scale);
+        scale_by(&mut direction, scale);
         for (step, weight) in self.steps.iter().zip(weights.iter().rev()) {
             let other = step.inverse * product(&step.gradient_change, &direction);
             add(&mut direction, weight - other, &step.moved);
@@ -172,6 +172,12 @@ fn difference(left: &[f64], right: &[f64]) -> Vec<f64> {
 fn add(to: &mut [f64], weight: f64, what: &[f64]) {
     for (value, other) in to.iter_mut().zip(what) {
         *value += weight * other;
+    }
+}
+
+fn scale_by(values: &mut [f64], factor: f64) {
+    for value in values {
+        *value *= factor;
     }
 }
 

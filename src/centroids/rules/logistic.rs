@@ -7,7 +7,7 @@
 //! which is near.
 
 use ndarray::linalg::general_mat_mul;
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use crate::centroids::as_f64;
@@ -124,7 +124,7 @@ impl<'a> Problem<'a> {
         for blocks in self.blocks.chunks(BLOCKS_AT_ONCE) {
             let parts: Vec<Part> = blocks
                 .par_iter()
-                .map(|block| self.part(block, weights.view(), &bias))
+                .map(|block| self.part(block, &weights, &bias))
                 .collect();
             for part in parts {
                 part.add_to(&mut slope, self.dimensions);
@@ -132,7 +132,9 @@ impl<'a> Problem<'a> {
         }
         let n = as_f64(self.n_rows);
         slope.value /= n;
-        slope.gradient.iter_mut().for_each(|value| *value /= n);
+        for value in &mut slope.gradient {
+            *value /= n;
+        }
         let stride = self.dimensions + 1;
         let classes = parameters.chunks_exact(stride);
         for (own, gradient) in classes.zip(slope.gradient.chunks_exact_mut(stride)) {
@@ -145,7 +147,7 @@ impl<'a> Problem<'a> {
     }
 
     /// Loss and gradient of some rows.
-    fn part(&self, block: &Block<'_>, weights: ArrayView2<'_, f32>, bias: &[f32]) -> Part {
+    fn part(&self, block: &Block<'_>, weights: &Array2<f32>, bias: &[f32]) -> Part {
         let mut logits = block.rows.dot(&weights.t());
         let mut loss = 0.0;
         for (mut row, class) in logits.axis_iter_mut(Axis(0)).zip(block.classes) {

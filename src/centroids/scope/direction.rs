@@ -32,7 +32,7 @@ pub(in crate::centroids) struct Features<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::centroids) struct Direction {
     pub(in crate::centroids) rule: ScopeRule,
-    pub(in crate::centroids) direction: Vec<f32>,
+    pub(in crate::centroids) vector: Vec<f32>,
     /// What rows in scope score by directions that did not see them.
     pub(in crate::centroids) in_scope: Vec<f32>,
     /// The same of rows out of scope.
@@ -76,13 +76,13 @@ pub(in crate::centroids) fn learn(
         .collect();
     let Tried { c, scores, .. } = least_as_good(tried)?;
     let (of_in, of_out) = scores.split_at(n_in);
-    let (direction, gain, bias) = difference(&fit(&dealt.all(), c)?)?;
+    let (vector, gain, bias) = difference(&fit(&dealt.all(), c)?)?;
     Some(Direction {
         rule: ScopeRule::Direction {
             gain: gain / unit.spread,
             bias: bias - gain * unit.middle / unit.spread,
         },
-        direction,
+        vector,
         in_scope: of_in.to_vec(),
         out_of_scope: of_out.to_vec(),
     })
@@ -115,7 +115,7 @@ fn held_out(dealt: &Dealt, c: f64) -> Option<Vec<f32>> {
     for fold in 0..dealt.n_folds() {
         let prototypes = fit(&dealt.without(fold), c)?;
         for block in dealt.fold(fold).blocks() {
-            let own = prototypes.scores_of(block.rows);
+            let own = prototypes.scores_of(&block.rows);
             for (offset, row) in own.outer_iter().enumerate() {
                 scores[dealt.origin()[block.start + offset]] = row[1] - row[0];
             }
@@ -193,7 +193,7 @@ mod tests {
         .unwrap();
         let lowest = found.in_scope.iter().copied().fold(f32::MAX, f32::min);
         assert!(found.out_of_scope.iter().all(|score| *score < lowest));
-        let along = |row: &[f32]| dot(&found.direction, row);
+        let along = |row: &[f32]| dot(&found.vector, row);
         assert!(along(&[0.0, 0.0, 1.0]) < along(&[1.0, 0.0, 0.0]));
     }
 

@@ -154,7 +154,7 @@ impl HeldOut {
                 in_scope: learned.in_scope,
                 out_of_scope: learned.out_of_scope,
             });
-            learned.direction
+            learned.vector
         });
         if !self.out_of_scope.is_empty() {
             tried.push(scored(ScopeRule::Cosine, |row| row.cosine));

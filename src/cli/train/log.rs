@@ -1,7 +1,7 @@
 //! Labelled rows from the router's own log: what people said of requests, joined with the prompts that
 //! the log kept.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -90,7 +90,7 @@ impl Joined {
 
     /// One row a request that somebody gave an intent or found right; what was said last counts.
     fn rows(self, reporter: Reporter) -> Vec<Row> {
-        let mut last: HashMap<&str, &Feedback> = HashMap::new();
+        let mut last: BTreeMap<&str, &Feedback> = BTreeMap::new();
         for feedback in &self.feedback {
             if feedback.intent.is_some() || feedback.outcome.is_some() {
                 last.insert(&feedback.request_id, feedback);
@@ -114,7 +114,7 @@ impl Joined {
                 (None, _) => open += 1,
             }
         }
-        // The map has no order; the log has.
+        // Sorted by id so far, and by place from here on.
         rows.sort_by(|one, other| {
             let place = |row: &Row| (row.place.file.clone(), row.place.line);
             place(one).cmp(&place(other))

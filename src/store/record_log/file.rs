@@ -146,8 +146,10 @@ fn closed_files(folder: &Path, name: &str) -> io::Result<Vec<PathBuf>> {
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let file_name = path.file_name().map(|it| it.to_string_lossy().into_owned());
+        // Somebody may have packed them since.
         let is_closed = file_name.is_some_and(|it| {
-            it.starts_with(&start) && (it.ends_with(".jsonl") || it.ends_with(".jsonl.gz"))
+            let name = it.strip_suffix(".gz").unwrap_or(&it);
+            name.starts_with(&start) && name.strip_suffix(".jsonl").is_some()
         });
         if is_closed {
             closed.push(path);

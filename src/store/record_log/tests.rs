@@ -32,6 +32,7 @@ fn feedback(id: &str) -> Feedback {
 /// Runs to its end on this thread.
 fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap()
         .block_on(future)
