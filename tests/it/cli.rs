@@ -194,3 +194,80 @@ fn bench_measures_every_stage() {
             .all(|load| 0.0 < load["prompts_per_second"].as_f64().unwrap())
     );
 }
+
+/// The gate that every change has to pass: what the shipped intents reach.
+#[test]
+fn the_shipped_intents_reach_their_baseline() {
+    let data = [
+        "eval",
+        "evals/assistant/test.jsonl",
+        "evals/assistant/oos_test.jsonl",
+    ];
+    let gate = |baseline: &str| semroute(&[&data[..], &["--baseline", baseline]].concat());
+    let output = gate("evals/baselines/assistant.json");
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let folder = tempfile::tempdir().unwrap();
+    let strict = folder.path().join("strict.json");
+    fs::write(
+        &strict,
+        r#"{"accuracy_min": 0.99, "oos_auroc_min": null, "ece_max": 0.001, "recall_min": {"sql": 1.0}}"#,
+    )
+    .unwrap();
+    let output = gate(strict.to_str().unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    let told = err(&output);
+    for figure in ["accuracy is", "calibration error is", "recall of sql is"] {
+        assert!(told.contains(figure), "{told}");
+    }
+}
+
+#[test]
+fn a_page_shows_what_prompts_say_and_loads_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let (set, _) = trained(LABELS, folder.path(), &["--rule", "centroid"]);
+    let set = set.display().to_string();
+    // Its label is wrong, so that it stands among the confusions.
+    let data = folder.path().join("data.jsonl");
+    let row = r#"{"text": "<script>alert(1)</script> will it rain?", "intent": "banking"}"#;
+    fs::write(&data, format!("{LABELS}{row}\n")).unwrap();
+    let data = data.display().to_string();
+    let page = folder.path().join("page.html").display().to_string();
+    let eval = [
+        "eval",
+        &data,
+        "--centroids",
+        &set,
+        "--compare",
+        &set,
+        "--html",
+        &page,
+    ];
+    let output = semroute(&eval);
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "a set is no worse than itself: {}",
+        err(&output)
+    );
+    let html = fs::read_to_string(page).unwrap();
+    assert!(
+        html.contains("&lt;script&gt;alert(1)") && !html.contains("<script"),
+        "{html}"
+    );
+    assert!(!html.contains("http") && html.contains("<svg"), "{html}");
+    assert!(html.contains("no significant difference"), "{html}");
+}
+
+#[test]
+fn a_rule_or_a_share_that_makes_no_sense_is_told_with_what_does() {
+    for (flag, value, remedy) in [
+        ("--rule", "logistic:-1", "logistic:C with C above 0"),
+        ("--rule", "kmeans:1", "kmeans:K with K from 2 to 64"),
+        ("--rule", "svm", "write auto, centroid"),
+        ("--shard", "4/3", "such as 3/16"),
+    ] {
+        let output = semroute(&["train", "x.jsonl", "--out", "y", flag, value]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains(remedy), "{}", err(&output));
+    }
+}

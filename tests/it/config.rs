@@ -4,12 +4,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use semroute::config::assemble::{Assembled, over_encoder};
+use semroute::config::assemble::{Assembled, fitting, over_encoder};
 use semroute::config::load::{EMBEDDED, parse};
+use semroute::config::watch::Watch;
 use semroute::config::{Environment, Problem, Problems};
 use semroute::engine::passages::Selection;
 use semroute::engine::plan::PromptPolicy;
-use semroute::store::Output;
+use semroute::store::{Output, Rotation};
 
 use crate::support::{NO_ENVIRONMENT, shipped_encoder};
 
@@ -354,6 +355,49 @@ fn log_keys_change_the_log() {
     let warned = with("log: { prompts: none }\n").warnings();
     assert!(warned.iter().any(|warning| warning.path == "log.prompts"));
     assert!(with("log: { prompts: full }\n").warnings().is_empty());
+    assert_eq!(
+        with("log: { rotate: 10MB, keep: 3 }\n").rotation(),
+        Rotation {
+            bytes: 10_000_000,
+            keep: Some(3)
+        }
+    );
+    assert_eq!(with("log: {}\n").rotation().bytes, 256 << 20);
+    told(
+        &format!("{MODELS}{ROUTES}log: {{ rotate: \"10 parsecs\" }}\n"),
+        &["log.rotate"],
+    );
+}
+
+#[test]
+fn centroids_are_watched_unless_they_are_in_the_binary_or_nobody_wants_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let shipped = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("centroids/assistant");
+    let place = folder.path().join("set");
+    std::fs::create_dir(&place).unwrap();
+    for name in ["manifest.json", "vectors.safetensors"] {
+        std::fs::copy(shipped.join(name), place.join(name)).unwrap();
+    }
+    let watch = |intents: &str| {
+        let assembled = with(&format!("intents: {{ {intents} }}\n"));
+        let encoder = fitting(assembled.encoder.identity());
+        Watch::of(&assembled.loaded, encoder)
+    };
+    let centroids = format!("centroids: {:?}", place.display().to_string());
+    assert!(
+        watch("watch: 2s").is_none(),
+        "those in the binary never change"
+    );
+    assert!(watch(&format!("{centroids}, watch: off")).is_none());
+    let mut watched = watch(&format!("{centroids}, watch: 2s")).unwrap();
+    assert_eq!(watched.interval(), Duration::from_secs(2));
+    assert!(watched.look().is_none(), "nothing has changed");
+    // Another length: what is there now is no set, which is told once.
+    std::fs::write(place.join("manifest.json"), "{}").unwrap();
+    assert!(watched.look().unwrap().centroids.is_err());
+    assert!(watched.look().is_none());
+    std::fs::copy(shipped.join("manifest.json"), place.join("manifest.json")).unwrap();
+    assert!(watched.look().unwrap().centroids.is_ok());
 }
 
 #[test]

@@ -10,6 +10,7 @@ use semroute::config::assemble::over_encoder;
 use semroute::config::load::{EMBEDDED, parse};
 use semroute::domain::chat::{Message, Role};
 use semroute::encoder::{EncoderQueue, queue};
+use semroute::engine::feedback::Said;
 use semroute::engine::ledger::Ledger;
 use semroute::engine::{Engine, Parts};
 use semroute::store::{Output, RecordLog, Rotation, Settings};
@@ -116,4 +117,36 @@ async fn a_request_that_is_dropped_in_the_middle_leaves_a_record_too() {
     let line = fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
     let record: Value = serde_json::from_str(line.trim()).unwrap();
     assert_eq!(record["outcome"]["kind"], "abandoned");
+}
+
+#[tokio::test]
+async fn feedback_on_what_another_replica_served_is_kept_and_flagged() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine("none", folder.path().to_owned(), Duration::from_mins(1));
+    let ledger = Ledger::open(&engine, "/v1/route", "served-here".to_owned());
+    let _ = engine.decide("assistant", &[said("hello")], ledger).await;
+    let said = |id: &str, intent: &str| Said {
+        request_id: id.to_owned(),
+        intent: Some(intent.parse().unwrap()),
+        outcome: None,
+        comment: None,
+    };
+    let here = engine.note(said("served-here", "code")).await.unwrap();
+    assert_eq!((here.known, here.intent_known), (true, Some(true)));
+    let elsewhere = engine.note(said("another", "brand new")).await.unwrap();
+    assert_eq!(
+        (elsewhere.known, elsewhere.intent_known),
+        (false, Some(false))
+    );
+    let kept = fs::read_to_string(folder.path().join("feedback.jsonl")).unwrap();
+    assert_eq!(kept.lines().count(), 2);
+    let metrics = engine.metrics_text();
+    assert!(
+        metrics.contains("semroute_feedback_total{outcome=\"intent\",known=\"false\"} 1"),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("semroute_intent_drift_sample{intent=\"smalltalk\"} 1"),
+        "{metrics}"
+    );
 }

@@ -491,3 +491,33 @@ async fn a_stream_that_breaks_off_has_no_end_marker() {
         "{metrics}"
     );
 }
+
+#[tokio::test]
+async fn feedback_that_says_nothing_or_is_kept_nowhere_is_refused() {
+    let server = Server::start(None).await;
+    let long = "x".repeat(5_000);
+    for (body, expected) in [
+        (json!({ "request_id": "a" }), ""),
+        (
+            json!({ "request_id": "", "outcome": "right" }),
+            "request_id",
+        ),
+        (
+            json!({ "request_id": long, "outcome": "right" }),
+            "request_id",
+        ),
+        (json!({ "request_id": "a", "comment": long }), "comment"),
+        (json!({ "request_id": "a", "intent": "a;b" }), "intent"),
+        (json!({ "request_id": "a", "outcome": "perhaps" }), ""),
+        (
+            json!({ "request_id": "a", "outcome": "right", "stars": 5 }),
+            "",
+        ),
+        (json!({ "outcome": "right" }), ""),
+        // This server keeps no log.
+        (json!({ "request_id": "a", "outcome": "right" }), ""),
+    ] {
+        let (status, _, param) = server.post("/v1/feedback", body.to_string()).await.error();
+        assert_eq!((status, param.as_str()), (400, expected), "{body}");
+    }
+}

@@ -194,6 +194,15 @@ async fn ask_and_correct(server: &Process, prompts: &[Value], n: usize) {
     assert_eq!(corrected, n);
 }
 
+/// The centroids that the records of a log name.
+fn digests_in(log: &Path) -> BTreeSet<String> {
+    let logged = fs::read_to_string(log).unwrap();
+    logged
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["centroid_digest"].to_string())
+        .collect()
+}
+
 /// The folder of a version by its number.
 fn version(set: &str, number: &str) -> String {
     fs::read_dir(Path::new(set).join("versions"))
@@ -220,8 +229,8 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     let config = config(folder);
     let server = Process::start(&config);
     let before = server.digest().await;
-    let served = train.iter().skip(300).take(162).cloned();
-    let prompts: Vec<Value> = served.chain(rows("test.jsonl")).collect();
+    let asked = train.iter().skip(300).take(162).cloned();
+    let prompts: Vec<Value> = asked.chain(rows("test.jsonl")).collect();
     assert_eq!(prompts.len(), 500);
     ask_and_correct(&server, &prompts, 50).await;
 
@@ -266,11 +275,7 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     succeeded(&semroute(&["rollback", &set]));
     assert_eq!(server.swapped_from(&after).await, before);
 
-    let logged = fs::read_to_string(folder.join("log/records.jsonl")).unwrap();
-    let digests: BTreeSet<String> = logged
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap()["centroid_digest"].to_string())
-        .collect();
+    let digests = digests_in(&folder.join("log/records.jsonl"));
     assert_eq!(digests.len(), 2, "each record says which centroids it had");
 }
 
