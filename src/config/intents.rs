@@ -20,7 +20,7 @@ pub struct Intents {
     /// least clearly, by the training prompts while they were held out.
     pub out_of_scope: OutOfScope,
     /// How often a running server looks whether the folder has other centroids in force, and takes
-    /// them: a length of time such as `1s`, or `off`. Those in the binary never change.
+    /// them: a length of time such as `1s`, or `never`. Those in the binary never change.
     pub watch: Watch,
 }
 
@@ -31,15 +31,15 @@ pub enum Watch {
     /// Each time so long has passed.
     Every(Period),
     /// Never.
-    Off(Off),
+    Never(Never),
 }
 
 /// Never.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Off {
+pub enum Never {
     /// Never.
-    Off,
+    Never,
 }
 
 /// When a prompt is out of scope.

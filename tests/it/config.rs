@@ -388,7 +388,7 @@ fn centroids_are_watched_unless_they_are_in_the_binary_or_nobody_wants_to() {
         watch("watch: 2s").is_none(),
         "those in the binary never change"
     );
-    assert!(watch(&format!("{centroids}, watch: off")).is_none());
+    assert!(watch(&format!("{centroids}, watch: never")).is_none());
     let mut watched = watch(&format!("{centroids}, watch: 2s")).unwrap();
     assert_eq!(watched.interval(), Duration::from_secs(2));
     assert!(watched.look().is_none(), "nothing has changed");
