@@ -101,7 +101,7 @@ impl fmt::Display for EncoderIdentity {
 /// The rows that a set was trained on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DataUsed {
-    /// [`labels::digest`](crate::centroids::labels::digest) of the rows, in their order.
+    /// [`Rows::digest`](crate::centroids::rows::Rows::digest) of the rows, in their order.
     pub digest: String,
     /// How many rows with an intent.
     pub n_rows: usize,

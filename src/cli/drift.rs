@@ -127,17 +127,12 @@ fn read(
 ) -> anyhow::Result<Vec<Classified>> {
     let (mut records, mut others, mut unread) = (Vec::new(), 0, 0);
     let mut take = |record: logged::Record| {
-        let logged::Record {
-            intent,
-            prompt,
-            centroid_digest,
-            ..
-        } = record;
-        let Some(intent) = intent else {
+        let prompt = record.prompt_text().map(ToOwned::to_owned);
+        let centroid_digest = record.centroid_digest;
+        let Some(intent) = record.intent else {
             return;
         };
         if centroid_digest == digest || arguments.any_centroids {
-            let prompt = prompt.filter(|prompt| !prompt.trim().is_empty());
             records.push(Classified { intent, prompt });
         } else {
             others += 1;

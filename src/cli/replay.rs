@@ -68,7 +68,7 @@ pub(super) fn run(
         .filter_map(|(record, vector)| {
             Some(Replayed {
                 request_id: record.request_id.clone(),
-                text: excerpt(record.prompt.as_deref().unwrap_or_default()),
+                text: excerpt(record.prompt_text().unwrap_or_default()),
                 logged_intent: record.intent.as_ref().map(|intent| intent.name.clone()),
                 old: see(record, vector, plan, &escalated)?,
                 new: see(record, vector, &other, &escalated)?,
@@ -114,7 +114,10 @@ fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec
     }
     let told = [
         (unread, "lines cannot be read"),
-        (unkept, "records have no prompt: set log.prompts to full"),
+        (
+            unkept,
+            "records have no prompt or were not embedded: set log.prompts to full",
+        ),
         (
             elsewhere,
             "records are of no assistant of this configuration",
@@ -136,7 +139,7 @@ fn embed(
 ) -> anyhow::Result<Vectors> {
     let texts: Vec<Vec<Passage>> = records
         .iter()
-        .map(|record| vec![Passage::new(record.prompt.as_deref().unwrap_or_default())])
+        .map(|record| vec![Passage::new(record.prompt_text().unwrap_or_default())])
         .collect();
     let mut progress = reporter.progress("embedding", texts.len());
     let windows = assembled.queue.windows_max;

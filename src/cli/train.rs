@@ -20,11 +20,11 @@ use crate::cli::Failure;
 use crate::cli::dataset::EmbeddingArguments;
 use crate::cli::eval::of_comparison;
 use crate::cli::report::Reporter;
-use crate::cli::versions::{COMPARISON_FILE, now};
+use crate::cli::versions::now;
 use crate::config::Environment;
 use crate::eval::compare::Verdict;
 use crate::eval::{NeighbourSimilarity, neighbour_similarity};
-use crate::store::versions::{Version, Versions};
+use crate::store::versions::{COMPARISON_FILE, Version, Versions};
 
 use base::Trial;
 use gather::Gathered;

@@ -11,12 +11,10 @@ use crate::centroids::format::MANIFEST_FILE;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, table};
 use crate::clock::{Clock, SystemClock};
+use crate::config::assemble::read_artefact;
 use crate::engine::ledger::timestamp;
 use crate::eval::compare::Verdict;
-use crate::store::versions::{Change, Version, Versions};
-
-/// How a version did against the one before it; beside its artefact, where it was compared.
-pub(super) const COMPARISON_FILE: &str = "comparison.json";
+use crate::store::versions::{COMPARISON_FILE, Change, Version, Versions};
 
 #[derive(Debug, Args)]
 pub(super) struct List {
@@ -114,7 +112,10 @@ pub(super) fn promote(arguments: &Promote, reporter: Reporter) -> Result<(), Fai
     let version = versions
         .find(arguments.version.as_deref())
         .map_err(|error| Failure::Usage(error.to_string()))?;
-    read_manifest(&version.folder)?;
+    // Whole, vectors included, before anyone is told to use it.
+    let manifest = read_manifest(&version.folder)?;
+    read_artefact(&version.folder, &manifest.encoder)
+        .map_err(|problem| anyhow::anyhow!(problem))?;
     if version.is_current {
         reporter.result(&format!("{} is in force already", version.name))?;
         return Ok(());

@@ -189,10 +189,18 @@ pub fn read_centroids(
     if name == EMBEDDED_NAME {
         return embedded_centroids(encoder);
     }
-    let folder = Versions::of(&folder.join(name))
-        .current_folder()
-        .map_err(|error| error.to_string())?;
-    read_artefact(&folder, encoder)
+    let versions = Versions::of(&folder.join(name));
+    let current = || versions.current_folder().map_err(|error| error.to_string());
+    let first = current()?;
+    read_artefact(&first, encoder).or_else(|problem| {
+        // A folder that is just getting its first versions, or another one in force.
+        let now = current()?;
+        if now == first {
+            Err(problem)
+        } else {
+            read_artefact(&now, encoder)
+        }
+    })
 }
 
 /// Reads the artefact in a folder.

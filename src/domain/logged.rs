@@ -36,6 +36,18 @@ pub struct Record {
     pub escalations: Vec<serde::de::IgnoredAny>,
 }
 
+impl Record {
+    /// The prompt, if the log kept its words and not only a digest of them, and there are any.
+    pub fn prompt_text(&self) -> Option<&str> {
+        /// How a digest is written.
+        const DIGEST_CHARS: usize = 64;
+        let prompt = self.prompt.as_deref()?;
+        let is_digest =
+            prompt.len() == DIGEST_CHARS && prompt.bytes().all(|byte| byte.is_ascii_hexdigit());
+        Some(prompt).filter(|prompt| !is_digest && !prompt.trim().is_empty())
+    }
+}
+
 /// Where a prompt lay among the intents.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Intent {

@@ -17,7 +17,7 @@ use crate::domain::name::{AssistantName, IntentName, ModelName, RouteName};
 use crate::domain::quantity::{PicoUsd, Ratio};
 
 /// The version of the record's schema.
-pub const RECORD_VERSION: u32 = 1;
+pub const RECORD_VERSION: u32 = 2;
 
 /// Everything that is known of one request.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -12,11 +12,14 @@
 //! leaves the old version in force or the new one and never half of either. A folder that holds an
 //! artefact and no versions is its own only version until another is added.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
+use crate::centroids::rows::ROWS_FILE;
 
 /// The file that names the version in force.
 pub const CURRENT_FILE: &str = "CURRENT";
@@ -27,8 +30,19 @@ const VERSIONS_FOLDER: &str = "versions";
 /// What happened, a line each.
 const HISTORY_FILE: &str = "history.jsonl";
 
-/// Held by whoever changes anything.
+/// Locked by whoever changes anything. The operating system lets go of it when that process ends, however
+/// it ends; the file stays.
 const LOCK_FILE: &str = "LOCK";
+
+/// The version that an artefact becomes which lay in the folder itself. Its digest is not known here, and
+/// a name needs only to be its own.
+const FIRST_NAME: &str = "0001-first";
+
+/// What an artefact may consist of; whatever else lies in the folder is its owner's.
+const ARTEFACT_FILES: [&str; 4] = [MANIFEST_FILE, VECTORS_FILE, ROWS_FILE, COMPARISON_FILE];
+
+/// How a version did against the one before it; beside its artefact, where it was compared.
+pub const COMPARISON_FILE: &str = "comparison.json";
 
 /// What a version is called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,10 +98,7 @@ pub enum Error {
         path: String,
     },
     /// Somebody else is at it.
-    #[error(
-        "{path} exists: another command is changing these centroids; wait for it, or delete the \
-         file if that command is gone"
-    )]
+    #[error("{path} is locked: another command is changing these centroids; wait for it")]
     Locked {
         /// The lock.
         path: String,
@@ -222,6 +233,7 @@ impl Versions {
             write_synced(&path, bytes).map_err(at(&path))?;
         }
         let folder = versions.join(&name);
+        sync_folder(&unfinished).map_err(at(&unfinished))?;
         fs::rename(&unfinished, &folder).map_err(at(&folder))?;
         sync_folder(&versions).map_err(at(&versions))?;
         let is_current = self.current_name()?.is_none();
@@ -260,6 +272,14 @@ impl Versions {
                 }
             }
         }
+        // A change that was noted and then not made leaves a name on top that is not in force.
+        let current = self.current_name()?;
+        while stack
+            .last()
+            .is_some_and(|name| Some(name) != current.as_ref())
+        {
+            stack.pop();
+        }
         let from = stack.pop().ok_or_else(nothing_before)?;
         let to = stack.pop().ok_or_else(nothing_before)?;
         self.change(What::Rollback, from, to, time)
@@ -273,10 +293,11 @@ impl Versions {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(source) => return Err(at(&path)(source)),
         };
-        let lines = text.lines().map(serde_json::from_str);
-        lines
-            .collect::<Result<_, _>>()
-            .map_err(|error| at(&path)(error.into()))
+        // A line that a crash tore is of a change that was not made.
+        let lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        Ok(lines.collect())
     }
 
     fn change(&self, what: What, from: String, to: String, time: String) -> Result<Change, Error> {
@@ -288,45 +309,57 @@ impl Versions {
         };
         let path = self.folder.join(HISTORY_FILE);
         let line = serde_json::to_string(&change).map_err(|error| at(&path)(error.into()))?;
-        self.point_to(&change.to)?;
+        // Noted first: of a change that is noted and not made, rolling back knows what was in force.
         let mut history = File::options()
             .create(true)
             .append(true)
             .open(&path)
             .map_err(at(&path))?;
-        writeln!(history, "{line}").map_err(at(&path))?;
+        // On a line of its own, even after one that a crash tore.
+        let torn = fs::read(&path).map_err(at(&path))?;
+        let start = if torn.last().is_none_or(|byte| *byte == b'\n') {
+            ""
+        } else {
+            "\n"
+        };
+        writeln!(history, "{start}{line}").map_err(at(&path))?;
         history.sync_all().map_err(at(&path))?;
+        self.point_to(&change.to)?;
         Ok(change)
     }
 
     /// Makes an artefact that lies in the folder itself the first version. Its files go last: until
     /// `CURRENT` is there, they are what a reader finds.
     fn adopt_flat(&self) -> Result<(), Error> {
-        if self.current_name()?.is_some() || !self.folder.join("manifest.json").exists() {
+        if self.current_name()?.is_some() || !self.folder.join(MANIFEST_FILE).exists() {
             return Ok(());
         }
-        let flat: Vec<PathBuf> = fs::read_dir(&self.folder)
-            .map_err(at(&self.folder))?
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .filter(|path| path.is_file() && !path.ends_with(LOCK_FILE))
+        let flat: Vec<PathBuf> = ARTEFACT_FILES
+            .iter()
+            .map(|name| self.folder.join(name))
+            .filter(|path| path.is_file())
             .collect();
-        // Its digest is not known here, and a name needs only to be its own.
-        let name = "0001-first".to_owned();
-        let folder = self.folder.join(VERSIONS_FOLDER).join(&name);
-        let unfinished = self.folder.join(VERSIONS_FOLDER).join(format!(".{name}"));
-        if unfinished.exists() {
-            fs::remove_dir_all(&unfinished).map_err(at(&unfinished))?;
-        }
-        fs::create_dir(&unfinished).map_err(at(&unfinished))?;
-        for path in &flat {
-            if let Some(file) = path.file_name() {
-                let bytes = fs::read(path).map_err(at(path))?;
-                let to = unfinished.join(file);
-                write_synced(&to, &bytes).map_err(at(&to))?;
+        let versions = self.folder.join(VERSIONS_FOLDER);
+        let folder = versions.join(FIRST_NAME);
+        // It may have been copied, and the command killed before it said so.
+        if !folder.exists() {
+            let unfinished = versions.join(format!(".{FIRST_NAME}"));
+            if unfinished.exists() {
+                fs::remove_dir_all(&unfinished).map_err(at(&unfinished))?;
             }
+            fs::create_dir(&unfinished).map_err(at(&unfinished))?;
+            for path in &flat {
+                if let Some(file) = path.file_name() {
+                    let bytes = fs::read(path).map_err(at(path))?;
+                    let to = unfinished.join(file);
+                    write_synced(&to, &bytes).map_err(at(&to))?;
+                }
+            }
+            sync_folder(&unfinished).map_err(at(&unfinished))?;
+            fs::rename(&unfinished, &folder).map_err(at(&folder))?;
+            sync_folder(&versions).map_err(at(&versions))?;
         }
-        fs::rename(&unfinished, &folder).map_err(at(&folder))?;
-        self.point_to(&name)?;
+        self.point_to(FIRST_NAME)?;
         for path in flat {
             fs::remove_file(&path).map_err(at(&path))?;
         }
@@ -354,27 +387,24 @@ impl Versions {
 
     fn lock(&self) -> Result<Lock, Error> {
         let path = self.folder.join(LOCK_FILE);
-        match File::create_new(&path) {
-            Ok(_) => Ok(Lock { path }),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(Error::Locked {
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Lock { _file: file }),
+            Err(TryLockError::WouldBlock) => Err(Error::Locked {
                 path: path.display().to_string(),
             }),
-            Err(source) => Err(at(&path)(source)),
+            Err(TryLockError::Error(source)) => Err(at(&path)(source)),
         }
     }
 }
 
 /// The lock, given back when it goes.
 struct Lock {
-    path: PathBuf,
-}
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.path) {
-            tracing::error!(path = %self.path.display(), %error, "the lock could not be removed");
-        }
-    }
+    _file: File,
 }
 
 /// The number and the digest that a version's name is made of.

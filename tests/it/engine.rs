@@ -84,7 +84,7 @@ async fn a_record_tells_what_was_decided_and_when() {
         "Refactor this function in Go so that it returns early",
     )
     .await;
-    assert_eq!(record["version"], 1);
+    assert_eq!(record["version"], 2);
     assert_eq!(record["request_id"], "request-1");
     assert_eq!(record["time"], "1970-01-01T00:01:30.000Z");
     assert_eq!(record["decision"]["route"], "code");

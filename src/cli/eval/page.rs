@@ -21,7 +21,7 @@ h1{font-size:1.5rem;margin:0}h2{font-size:1.05rem;margin:0 0 .6rem}p{margin:.3re
 .faint,figcaption{color:var(--faint);font-size:.87rem}\
 .tiles{display:grid;grid-template-columns:repeat(auto-fit,minmax(11rem,1fr));gap:.8rem;margin:1.2rem 0}\
 .tile{background:var(--tint);border-radius:.5rem;padding:.7rem .9rem}.tile b{display:block;font-size:1.45rem;font-variant-numeric:tabular-nums}\
-.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(22rem,1fr));gap:1.6rem}\
+.pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(17rem,1fr));gap:1.6rem}\
 section{margin:1.8rem 0}figure{margin:0}svg{width:100%;height:auto;display:block}\
 table{border-collapse:collapse;width:100%;font-size:.9rem}th,td{text-align:left;padding:.3rem .6rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}\
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}pre{background:var(--tint);border-radius:.5rem;padding:.8rem;overflow-x:auto;font-size:.82rem}\

@@ -74,7 +74,7 @@ impl Joined {
                         file: Arc::clone(&file),
                         line,
                     },
-                    prompt: record.prompt,
+                    prompt: record.prompt_text().map(ToOwned::to_owned),
                     found: record.intent.map(|intent| intent.name),
                 };
                 self.requests.insert(record.request_id, request);
@@ -105,12 +105,12 @@ impl Joined {
             let right = feedback.outcome == Some(Judgement::Right);
             let found = request.found.clone().filter(|_| right);
             match (feedback.intent.clone().or(found), &request.prompt) {
-                (Some(intent), Some(prompt)) if !prompt.trim().is_empty() => rows.push(Row {
+                (Some(intent), Some(prompt)) => rows.push(Row {
                     place: request.place.clone(),
                     prompt: PromptSource::Text(prompt.clone()),
                     intent,
                 }),
-                (Some(_), _) => unkept += 1,
+                (Some(_), None) => unkept += 1,
                 (None, _) => open += 1,
             }
         }

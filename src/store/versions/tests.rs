@@ -161,3 +161,37 @@ fn a_version_is_found_by_number_digest_or_name() {
         "{refused}"
     );
 }
+
+#[test]
+fn a_command_killed_while_it_adopted_a_flat_artefact_can_be_run_again() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("manifest.json"), "flat").unwrap();
+    fs::write(folder.path().join("notes.txt"), "mine").unwrap();
+    // Copied and renamed into place, and no word of it yet.
+    let first = folder.path().join("versions/0001-first");
+    fs::create_dir_all(&first).unwrap();
+    fs::write(first.join("manifest.json"), "flat").unwrap();
+    let versions = Versions::of(folder.path());
+    assert_eq!(add(&versions, "bbbb").name, "0002-bbbb");
+    assert_eq!(in_force(&versions), "flat");
+    assert!(
+        folder.path().join("notes.txt").exists(),
+        "what is not of the artefact stays"
+    );
+}
+
+#[test]
+fn a_change_that_was_noted_and_not_made_does_not_mislead_the_way_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let versions = Versions::of(folder.path());
+    let all: Vec<Version> = ["aaaa", "bbbb"].map(|it| add(&versions, it)).into();
+    versions.promote(&all[1], now()).unwrap();
+    // Noted whole, and then torn.
+    let line = r#"{"time":"t","what":"promote","from":"0002-bbbb","to":"0003-cccc"}"#;
+    let history = folder.path().join("history.jsonl");
+    let text = fs::read_to_string(&history).unwrap();
+    fs::write(&history, format!("{text}{line}\n{{\"time\":\"t")).unwrap();
+    assert_eq!(versions.rollback(now()).unwrap().to, "0001-aaaa");
+    assert_eq!(in_force(&versions), "aaaa");
+    assert!(versions.rollback(now()).is_err());
+}

@@ -181,10 +181,11 @@ fn square(across_name: &str, up_name: &str, marks: &str) -> String {
         );
     }
     format!(
-        "<svg viewBox=\"-10 0 {} {}\" role=\"img\">{axes}{marks}<text class=\"label\" text-anchor=\"end\" x=\"{SIDE}\" y=\"{:.1}\">{across_name}</text><text class=\"label\" x=\"0\" y=\"8\">{up_name}</text></svg>",
+        "<svg viewBox=\"-10 0 {} {}\" role=\"img\">{axes}{marks}<text class=\"label\" text-anchor=\"end\" x=\"{SIDE}\" y=\"{:.1}\">{across_name}</text><text class=\"label\" x=\"{:.1}\" y=\"26\">{up_name}</text></svg>",
         SIDE + 20.0,
         SIDE + 6.0,
-        bottom + 28.0
+        bottom + 28.0,
+        left + 6.0
     )
 }
 
