@@ -60,6 +60,17 @@ pub fn open(path: &Path) -> io::Result<Box<dyn BufRead>> {
     }
 }
 
+/// Whether a file holds a log: its first line says so.
+pub fn is_log(path: &Path) -> io::Result<bool> {
+    let mut lines = open(path)?.split(b'\n');
+    let first = lines.find(|line| {
+        let blank = line.as_ref().is_ok_and(|line| line.trim_ascii().is_empty());
+        !blank
+    });
+    let first = first.transpose()?;
+    Ok(first.is_some_and(|line| parse(line.trim_ascii()).is_ok()))
+}
+
 /// Hands every line of a file to `visit`, readable or not.
 pub fn read(
     path: &Path,
@@ -158,6 +169,22 @@ mod tests {
             problem.to_string().contains("caught.jsonl:4: neither"),
             "{problem}"
         );
+    }
+
+    #[test]
+    fn a_log_is_known_by_its_first_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("some.jsonl");
+        let label = r#"{"text":"hi","intent":"smalltalk","request_id":1}"#;
+        for (text, expected) in [
+            (RECORD, true),
+            (FEEDBACK, true),
+            (label, false),
+            ("", false),
+        ] {
+            std::fs::write(&path, format!("\n  \n{text}\nnot json")).unwrap();
+            assert_eq!(is_log(&path).unwrap(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -216,3 +216,59 @@ fn split(parameters: &[f64], n_classes: usize, dimensions: usize) -> (Array2<f32
     }
     (weights, bias)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::centroids::sample::Dealt;
+
+    /// Ninety rows of the first class and ten of the second, overlapping along the second axis.
+    fn lopsided() -> Dealt {
+        let row = |place: u16, centre: f32| [1.0, centre + f32::from(place * 7 % 20) / 20.0 - 0.5];
+        let many = (0..90).flat_map(|place| row(place, -0.2));
+        let few = (0..10).flat_map(|place| row(place, 0.2));
+        let rows = Vectors::from_flat(2, many.chain(few).collect()).unwrap();
+        let classes: Vec<usize> = (0..100).map(|row| usize::from(90 <= row)).collect();
+        Dealt::new(&rows, &classes, 2, 1)
+    }
+
+    fn fitted(c: f64, weighting: Weighting) -> Logistic {
+        Logistic::zero(2, 2).fit(&lopsided().all(), c, weighting)
+    }
+
+    #[test]
+    fn a_rare_class_is_heard_where_classes_count_alike() {
+        let nearest_between = |weighting| {
+            let scores = fitted(10.0, weighting)
+                .prototypes()
+                .unwrap()
+                .scores(&[1.0, 0.15]);
+            usize::from(scores[0] < scores[1])
+        };
+        assert_eq!(nearest_between(Weighting::Rows), 0);
+        assert_eq!(nearest_between(Weighting::Intents), 1);
+    }
+
+    #[test]
+    fn a_stronger_penalty_keeps_the_weights_small() {
+        let size = |c| {
+            let fitted = fitted(c, Weighting::Rows);
+            assert!(fitted.converged);
+            let prototypes = fitted.prototypes().unwrap();
+            prototypes
+                .vectors()
+                .as_flat()
+                .iter()
+                .map(|value| value.abs())
+                .sum::<f32>()
+        };
+        assert!(size(0.01) < size(1.0) && size(1.0) < size(100.0));
+    }
+
+    #[test]
+    fn fitting_again_from_the_solution_changes_nothing() {
+        let once = fitted(3.0, Weighting::Rows);
+        let again = once.clone().fit(&lopsided().all(), 3.0, Weighting::Rows);
+        assert_eq!(once, again);
+    }
+}

@@ -21,12 +21,8 @@ pub(super) fn is_log(path: &Path) -> bool {
     if path.is_dir() {
         return true;
     }
-    let mut first = None;
-    let read = log_reader::read(path, &mut |_, line| {
-        first.get_or_insert(line.is_ok());
-    });
     // A file that cannot be read is told where it is read in earnest.
-    read.is_ok() && first == Some(true)
+    log_reader::is_log(path).unwrap_or(false)
 }
 
 /// Reads logs and feedback, and joins them.
