@@ -6,6 +6,8 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use semroute::clock::{Clock, SystemClock};
@@ -87,6 +89,49 @@ impl Drop for Process {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// Callers that ask without pause until they are told to stop.
+struct Load {
+    stop: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Load {
+    /// Callers at the same time.
+    const CALLERS: usize = 6;
+
+    fn on(url: &str) -> Self {
+        let url = format!("{url}/v1/route");
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let client = reqwest::Client::new();
+            let caller = async || {
+                let mut n = 0;
+                while !stopped.load(Ordering::SeqCst) {
+                    let asked = client.post(&url).body(r#"{"text": "good morning"}"#).send();
+                    let answer = asked.await.unwrap();
+                    assert_eq!(answer.status(), 200);
+                    answer.bytes().await.unwrap();
+                    n += 1;
+                }
+                n
+            };
+            let callers = futures_util::future::join_all((0..Self::CALLERS).map(|_| caller()));
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime.unwrap().block_on(callers).into_iter().sum()
+        });
+        Self { stop, thread }
+    }
+
+    /// How many requests were answered; fails if one was not.
+    fn end(self) -> usize {
+        self.stop.store(true, Ordering::SeqCst);
+        self.thread.join().unwrap()
     }
 }
 
@@ -268,15 +313,20 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     assert!(replayed.contains("would change"), "{replayed}");
     let drifted = succeeded(&semroute(&["drift", &log, "--centroids", &set]));
     assert!(drifted.contains("mix of intents"), "{drifted}");
-
-    succeeded(&semroute(&["promote", &set, "2"]));
-    let after = server.swapped_from(&before).await;
-    assert_eq!(server.digest().await, after);
-    succeeded(&semroute(&["rollback", &set]));
-    assert_eq!(server.swapped_from(&after).await, before);
-
+    put_in_force_and_back(&server, &set, &before).await;
     let digests = digests_in(&folder.join("log/records.jsonl"));
     assert_eq!(digests.len(), 2, "each record says which centroids it had");
+}
+
+/// Promotes and rolls back while callers ask, and none of them may notice.
+async fn put_in_force_and_back(server: &Process, set: &str, before: &str) {
+    let load = Load::on(&server.url);
+    succeeded(&semroute(&["promote", set, "2"]));
+    let after = server.swapped_from(before).await;
+    assert_eq!(server.digest().await, after);
+    succeeded(&semroute(&["rollback", set]));
+    assert_eq!(server.swapped_from(&after).await, before);
+    assert!(Load::CALLERS < load.end(), "callers were served throughout");
 }
 
 #[test]
