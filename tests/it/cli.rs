@@ -271,3 +271,25 @@ fn a_rule_or_a_share_that_makes_no_sense_is_told_with_what_does() {
         assert!(err(&output).contains(remedy), "{}", err(&output));
     }
 }
+
+#[test]
+fn several_files_of_labels_are_read_packed_or_not_and_repeats_count_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let packed = folder.path().join("more.jsonl.gz");
+    let file = fs::File::create(&packed).unwrap();
+    let mut writer = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+    let more = "{\"text\": \"shares of Acme, sell them all\", \"intent\": \"banking\"}\n";
+    std::io::Write::write_all(&mut writer, format!("{LABELS}{more}").as_bytes()).unwrap();
+    writer.finish().unwrap();
+    let packed = packed.display().to_string();
+    let (set, output) = trained(LABELS, folder.path(), &[&packed, "--rule", "centroid"]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(
+        err(&output).contains("8 rows stand twice and count once"),
+        "{}",
+        err(&output)
+    );
+    let manifest = fs::read_to_string(set.join("manifest.json")).unwrap();
+    let manifest: Value = serde_json::from_str(&manifest).unwrap();
+    assert_eq!(manifest["data"]["n_rows"], 9);
+}
