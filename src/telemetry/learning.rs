@@ -27,6 +27,7 @@ pub(super) struct Learning {
     drift: Mutex<Live>,
     psi: Family<DriftLabels, FloatGauge>,
     sample: Family<IntentLabels, Gauge>,
+    bound: Family<IntentLabels, FloatGauge>,
     out_of_scope: FloatGauge,
     out_of_scope_expected: FloatGauge,
 }
@@ -95,6 +96,11 @@ impl Learning {
             self.sample.clone(),
         );
         registry.register(
+            "intent_drift_bound",
+            "What the drift of an intent must exceed to be more than chance does with so few rows",
+            self.bound.clone(),
+        );
+        registry.register(
             "out_of_scope_share",
             "Share of the last prompts that were out of scope",
             self.out_of_scope.clone(),
@@ -132,6 +138,7 @@ impl Learning {
         *self.drift.lock().unwrap_or_else(PoisonError::into_inner) = live;
         self.psi.clear();
         self.sample.clear();
+        self.bound.clear();
         let expected = centroids.manifest().metrics.rejected_in_scope.value;
         self.out_of_scope_expected.set(expected);
         self.centroids.clear();
@@ -169,7 +176,9 @@ impl Learning {
                 self.psi.get_or_create(&labels).set(value);
             }
             let n = i64::try_from(figures.n).unwrap_or(i64::MAX);
-            self.sample.get_or_create(&IntentLabels { intent }).set(n);
+            let labels = IntentLabels { intent };
+            self.sample.get_or_create(&labels).set(n);
+            self.bound.get_or_create(&labels).set(figures.bound);
         }
         if let Some(share) = drift.out_of_scope_share() {
             self.out_of_scope.set(share);

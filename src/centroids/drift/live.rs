@@ -11,16 +11,21 @@ use crate::centroids::manifest::Manifest;
 use crate::domain::name::IntentName;
 use crate::domain::record::Intent;
 
-/// Prompts of an intent that are remembered: enough for the PSI of a stable intent to stay below 0.05,
-/// few enough that a change shows within a day on a busy route.
+/// Prompts of an intent that are remembered: enough for a change to stand out, few enough that it shows
+/// within a day on a busy route.
 const WINDOW: usize = 1_000;
 
-/// Prompts of an intent from which its PSI is judged: the PSI of an unchanged intent is then about 0.05
-/// and practically never above [`PSI_LARGE`].
+/// Prompts of an intent from which its PSI is judged.
 const JUDGED_FROM: usize = 200;
 
 /// What is customarily called a large change.
 const PSI_LARGE: f64 = 0.25;
+
+/// How large the PSI of two samples of one distribution becomes by chance: divided by 1/n + 1/m it is
+/// nearly chi-square with nine degrees of freedom (ten pieces), and above 45.8 once in 1.6 million. A
+/// server looks at every intent again and again, so the bound is far out. An intent of 30 rows hence
+/// needs a PSI above 1.5, and one of 300 rows of 0.25.
+const CHI_SQUARE_MAX: f64 = 45.8;
 
 /// The drift of every intent, so far.
 #[derive(Debug, Clone, Default)]
@@ -38,12 +43,15 @@ pub struct Figures {
     pub n: usize,
     /// The PSI of each measure.
     pub psi: Psi,
+    /// What the PSI must exceed to count as drift: 0.25, or what chance explains with so few rows.
+    pub bound: f64,
     /// What is made of it.
     pub verdict: Verdict,
 }
 
 #[derive(Debug, Clone)]
 struct Counted {
+    n_trained: usize,
     tenths: [Tenths; 3],
     counts: [Vec<usize>; 3],
     /// The pieces that the last prompts fell into.
@@ -59,6 +67,7 @@ impl Live {
                 [&reference.score, &reference.margin, &reference.similarity].map(Tenths::of);
             let counts = tenths.each_ref().map(|tenths| vec![0; tenths.len()]);
             let counted = Counted {
+                n_trained: entry.n_rows,
                 tenths,
                 counts,
                 last: VecDeque::new(),
@@ -129,16 +138,22 @@ impl Counted {
             margin: psi(1),
             similarity: psi(2),
         };
+        let bound = PSI_LARGE.max(CHI_SQUARE_MAX * (reciprocal(n) + reciprocal(self.n_trained)));
         Some(Figures {
             n,
             psi,
+            bound,
             verdict: if n < JUDGED_FROM {
                 Verdict::TooFew
-            } else if PSI_LARGE < psi.largest() {
+            } else if bound < psi.largest() {
                 Verdict::Drifted
             } else {
                 Verdict::Stable
             },
         })
     }
+}
+
+fn reciprocal(n: usize) -> f64 {
+    1.0 / crate::centroids::as_f64(n.max(1))
 }

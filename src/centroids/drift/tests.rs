@@ -30,37 +30,40 @@ fn around(axis: usize, n: usize, spread: f32, seed: u64) -> Vectors {
 /// Three intents of 200 rows each around the first three axes.
 fn set() -> &'static CentroidSet {
     static SET: OnceLock<CentroidSet> = OnceLock::new();
-    SET.get_or_init(|| {
-        let mut rows = Vectors::new(DIMENSIONS);
-        let mut intents = Vec::new();
-        for (axis, name) in ["red", "green", "blue"].into_iter().enumerate() {
-            for row in around(axis, 200, 0.5, axis as u64).rows() {
-                assert!(rows.push(row));
-                intents.push(name.parse().unwrap());
-            }
+    SET.get_or_init(|| set_of(200, 0))
+}
+
+/// Three intents of so many rows each.
+fn set_of(n: usize, seed: u64) -> CentroidSet {
+    let mut rows = Vectors::new(DIMENSIONS);
+    let mut intents = Vec::new();
+    for (axis, name) in ["red", "green", "blue"].into_iter().enumerate() {
+        for row in around(axis, n, 0.5, seed + axis as u64).rows() {
+            assert!(rows.push(row));
+            intents.push(name.parse().unwrap());
         }
-        let examples = Examples {
-            rows: &rows,
-            intents: &intents,
-            out_of_scope: None,
-        };
-        let training = Training {
-            wanted: Wanted::Centroid,
-            ..Training::default()
-        };
-        let provenance = Provenance {
-            name: "colours".to_owned(),
-            encoder: EncoderIdentity {
-                name: "tiny".to_owned(),
-                digest: "abc".to_owned(),
-                dimensions: DIMENSIONS,
-            },
-            data_digest: "d".to_owned(),
-        };
-        train(examples, training, provenance, &mut |_| {})
-            .unwrap()
-            .set
-    })
+    }
+    let examples = Examples {
+        rows: &rows,
+        intents: &intents,
+        out_of_scope: None,
+    };
+    let training = Training {
+        wanted: Wanted::Centroid,
+        ..Training::default()
+    };
+    let provenance = Provenance {
+        name: "colours".to_owned(),
+        encoder: EncoderIdentity {
+            name: "tiny".to_owned(),
+            digest: "abc".to_owned(),
+            dimensions: DIMENSIONS,
+        },
+        data_digest: "d".to_owned(),
+    };
+    train(examples, training, provenance, &mut |_| {})
+        .unwrap()
+        .set
 }
 
 /// What the set makes of rows.
@@ -193,6 +196,28 @@ fn live_figures_are_those_of_the_last_prompts() {
         "{figures:?}"
     );
     assert!(0.0 < live.out_of_scope_share().unwrap());
+}
+
+#[test]
+fn an_intent_of_few_rows_is_not_called_drifted_by_a_server_whose_traffic_is_the_same() {
+    let name = "red".parse().unwrap();
+    let (mut changed, mut past_custom) = (0, 0);
+    for seed in 0..12 {
+        let set = set_of(30, 1_000 * seed);
+        let mut live = Live::against(set.manifest());
+        for row in around(0, 1_500, 0.5, 1_000 * seed + 500).rows() {
+            live.count(&set.classify(row, set.threshold()));
+        }
+        let figures = live.of(&name).unwrap();
+        assert_eq!(figures.verdict, Verdict::Stable, "{figures:?}");
+        past_custom += usize::from(0.25 < figures.psi.largest());
+        for row in around(0, 2_000, 0.1, 1_000 * seed + 600).rows() {
+            live.count(&set.classify(row, set.threshold()));
+        }
+        changed += usize::from(live.of(&name).unwrap().verdict == Verdict::Drifted);
+    }
+    // The customary limit alone would have cried wolf, and the bound still sees a real change.
+    assert!(4 < past_custom && 9 < changed, "{past_custom} {changed}");
 }
 
 #[test]
