@@ -132,9 +132,15 @@ pub fn open_encoder(
     let device = device
         .parse()
         .map_err(|error| noted("encoder.device", &error));
+    let kernel = environment
+        .get("SEMROUTE_KERNEL")
+        .map(|name| name.parse())
+        .transpose()
+        .map_err(|error| noted("SEMROUTE_KERNEL", &error));
     let settings = encoder::Settings {
         model: reached(model.ok()?, environment),
         device: device.ok()?,
+        kernel: kernel.ok()?,
     };
     let opened = encoder::open(settings);
     opened.map_err(|error| noted("encoder", &error)).ok()

@@ -37,12 +37,17 @@ struct NormTensors {
 }
 
 impl LinearTensors {
-    fn load(linear: Linear, device: &Device) -> Result<Self> {
-        let (outputs, inputs) = (linear.outputs(), linear.inputs);
-        let weights = Tensor::from_vec(linear.weights, (outputs, inputs), device)?;
+    /// Loads matrices of one depth, one below the other.
+    fn load(linears: &[&Linear], device: &Device) -> Result<Self> {
+        let inputs = linears.first().map_or(0, |linear| linear.inputs());
+        let outputs: usize = linears.iter().map(|linear| linear.outputs()).sum();
+        let weights = linears.iter().flat_map(|linear| linear.weights.to_floats());
+        let weights: Vec<f32> = weights.collect();
+        let weights = Tensor::from_vec(weights, (outputs, inputs), device)?;
+        let bias = linears.iter().flat_map(|linear| linear.bias.iter().copied());
         Ok(Self {
             weights: weights.t()?.contiguous()?,
-            bias: Tensor::from_vec(linear.bias, outputs, device)?,
+            bias: Tensor::from_vec(bias.collect::<Vec<f32>>(), outputs, device)?,
         })
     }
 
@@ -69,11 +74,11 @@ impl NormTensors {
 impl LayerTensors {
     fn load(layer: Layer, device: &Device) -> Result<Self> {
         Ok(Self {
-            attend: LinearTensors::load(layer.attend, device)?,
-            gather: LinearTensors::load(layer.gather, device)?,
+            attend: LinearTensors::load(&[&layer.query, &layer.key, &layer.value], device)?,
+            gather: LinearTensors::load(&[&layer.gather], device)?,
             gather_norm: NormTensors::load(layer.gather_norm, device)?,
-            widen: LinearTensors::load(layer.widen, device)?,
-            narrow: LinearTensors::load(layer.narrow, device)?,
+            widen: LinearTensors::load(&[&layer.widen], device)?,
+            narrow: LinearTensors::load(&[&layer.narrow], device)?,
             narrow_norm: NormTensors::load(layer.narrow_norm, device)?,
         })
     }

@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use super::Kernel;
+
 /// Why an encoder cannot be opened or cannot encode.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -75,6 +77,18 @@ pub enum Error {
          and, for a private repository, the token"
     )]
     Hub { repository: String, detail: String },
+
+    #[error(
+        "\"{0}\" is no kernel; write `avx512-vnni`, `avx-vnni`, `avx2`, `portable` or \
+         `candle`, or leave it out for the fastest"
+    )]
+    UnknownKernel(String),
+
+    #[error(
+        "this processor cannot run the kernel `{0}`; leave the variable out for the \
+         fastest that it can"
+    )]
+    KernelUnavailable(Kernel),
 
     #[error("the text cannot be tokenised ({0})")]
     Tokenise(String),

@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 use crate::vector::Vectors;
 
 pub use error::Error;
+pub use kernel::Kernel;
 pub use open::open;
 #[expect(
     clippy::module_name_repetitions,
@@ -90,6 +91,8 @@ pub struct Settings {
     pub model: ModelSource,
     /// Where it runs.
     pub device: DevicePreference,
+    /// What computes on the CPU; the fastest that suits, if none is named.
+    pub kernel: Option<Kernel>,
 }
 
 /// Where an encoder's files come from.

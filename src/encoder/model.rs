@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use candle_core::Device;
 
 use super::candle::CandleLayers;
-use super::kernel::Level;
+use super::kernel::{Kernel, Level};
 use super::manifest::Pooling;
 use super::native::NativeLayers;
 use super::open::Files;
@@ -47,29 +47,26 @@ enum Layers {
     Candle(CandleLayers),
 }
 
-/// What computes the layers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Backend {
-    /// The native layers on a CPU if the model suits them, candle elsewhere.
-    Fastest,
-    /// Candle everywhere: the reference.
-    #[cfg(test)]
-    Candle,
-}
-
 impl Bert {
     /// Loads a model onto a device.
-    pub(super) fn load(files: Files, device: Device, backend: Backend) -> Result<Self, Error> {
+    pub(super) fn load(
+        files: Files,
+        device: Device,
+        kernel: Option<Kernel>,
+    ) -> Result<Self, Error> {
         let weights = Weights::parse(&files.weights_path, &files.weights)?;
         let parameters = Parameters::read(&weights, &files.config)?;
         let heads = files.config.num_attention_heads;
-        let level = Level::detect();
+        let level = match kernel {
+            None | Some(Kernel::Candle) => Level::best(),
+            Some(kernel) => Level::forced(kernel)?,
+        };
         let device_name = name_of(&device);
-        let is_native = backend == Backend::Fastest
+        let is_native = kernel != Some(Kernel::Candle)
             && device.is_cpu()
-            && NativeLayers::suit(&parameters.layers);
+            && NativeLayers::suit(&files.config);
         let layers = if is_native {
-            Layers::Native(NativeLayers::pack(level, parameters.layers, heads))
+            Layers::Native(NativeLayers::pack(level, &parameters.layers, heads))
         } else {
             let loaded = CandleLayers::load(parameters.layers, heads, device);
             Layers::Candle(loaded.map_err(failed)?)

@@ -9,7 +9,7 @@ use candle_core::Device;
 use super::manifest::{
     CONFIG_FILE, MANIFEST_FILE, Manifest, Pooling, TOKENISER_FILE, WEIGHTS_FILE, sha256,
 };
-use super::model::{Backend, Bert};
+use super::model::Bert;
 use super::published::{Config, Published, read};
 use super::{DevicePreference, Encoder, Error, HubModel, ModelSource, Settings, Window};
 
@@ -20,7 +20,7 @@ pub fn open(settings: Settings) -> Result<Arc<dyn Encoder>, Error> {
         ModelSource::Path(folder) => Files::read(&folder)?,
         ModelSource::Hub(hub) => fetched(&hub)?,
     };
-    let encoder = Bert::load(files, device(settings.device)?, Backend::Fastest)?;
+    let encoder = Bert::load(files, device(settings.device)?, settings.kernel)?;
     let warm = Window {
         tokens: encoder.tokenise("ready")?,
     };

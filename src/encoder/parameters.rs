@@ -2,7 +2,7 @@
 //! into the form that it computes with.
 
 use super::Error;
-use super::kernel::{Level, Norm, add_and_normalise};
+use super::kernel::{Level, Norm, normalise};
 use super::published::Config;
 use super::weights::{Matrix, Weights};
 
@@ -14,9 +14,10 @@ pub(super) struct Parameters {
 
 /// What one layer learnt.
 pub(super) struct Layer {
-    /// Queries, keys and values, one below the other; the queries divided by the square root of the length
-    /// of a head, so that no product of theirs needs to be.
-    pub(super) attend: Linear,
+    /// Divided by the square root of the length of a head, so that no product of it needs to be.
+    pub(super) query: Linear,
+    pub(super) key: Linear,
+    pub(super) value: Linear,
     pub(super) gather: Linear,
     pub(super) gather_norm: Norm,
     pub(super) widen: Linear,
@@ -26,9 +27,8 @@ pub(super) struct Layer {
 
 /// `y = W x + b`; the weights of an output lie together.
 pub(super) struct Linear {
-    pub(super) weights: Vec<f32>,
+    pub(super) weights: Matrix,
     pub(super) bias: Vec<f32>,
-    pub(super) inputs: usize,
 }
 
 impl Linear {
@@ -39,23 +39,21 @@ impl Linear {
         inputs: usize,
     ) -> Result<Self, Error> {
         Ok(Self {
-            weights: weights
-                .matrix(&format!("{name}.weight"), [outputs, inputs])?
-                .to_floats(),
+            weights: weights.matrix(&format!("{name}.weight"), [outputs, inputs])?,
             bias: weights.vector(&format!("{name}.bias"), outputs)?,
-            inputs,
         })
     }
 
     fn scale(&mut self, factor: f32) {
-        for value in self.weights.iter_mut().chain(&mut self.bias) {
+        self.weights.scale(factor);
+        for value in &mut self.bias {
             *value *= factor;
         }
     }
 
-    fn append(&mut self, below: &Self) {
-        self.weights.extend_from_slice(&below.weights);
-        self.bias.extend_from_slice(&below.bias);
+    /// How many values it takes.
+    pub(super) fn inputs(&self) -> usize {
+        self.weights.columns
     }
 
     /// How many values it gives.
@@ -80,12 +78,12 @@ impl Layer {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let square = |part: &str| Linear::read(weights, &name(part), hidden, hidden);
         let head_length = hidden / config.num_attention_heads;
-        let mut attend = square("attention.self.query")?;
-        attend.scale(as_float(head_length).sqrt().recip());
-        attend.append(&square("attention.self.key")?);
-        attend.append(&square("attention.self.value")?);
+        let mut query = square("attention.self.query")?;
+        query.scale(as_float(head_length).sqrt().recip());
         Ok(Self {
-            attend,
+            query,
+            key: square("attention.self.key")?,
+            value: square("attention.self.value")?,
             gather: square("attention.output.dense")?,
             gather_norm: read_norm(weights, config, &name("attention.output.LayerNorm"))?,
             widen: Linear::read(weights, &name("intermediate.dense"), wide, hidden)?,
@@ -141,7 +139,6 @@ impl Embedding {
         tokens: impl Iterator<Item = u32>,
         hidden: &mut Vec<f32>,
     ) -> Result<(), Error> {
-        let width = self.segment.len();
         let first = hidden.len();
         for (position, token) in tokens.enumerate() {
             let start = hidden.len();
@@ -160,10 +157,7 @@ impl Embedding {
                     most: self.positions.rows,
                 })?;
         }
-        let nothing = vec![0.0; width];
-        for row in hidden[first..].chunks_exact_mut(width) {
-            add_and_normalise(level, row, &nothing, &self.norm);
-        }
+        normalise(level, &mut hidden[first..], &self.norm);
         Ok(())
     }
 }

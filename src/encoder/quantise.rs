@@ -139,8 +139,10 @@ fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Er
         matrices += 1;
         row_change_max = row_change_max.max(quantised.row_change_max);
         let scale_name = format!("{name}{SCALE_SUFFIX}");
-        written.push((scale_name, Dtype::F32, vec![shape[0]], quantised.scales));
-        written.push((name.to_owned(), Dtype::I8, shape, quantised.integers));
+        let scales = quantised.scales.iter().flat_map(|scale| scale.to_le_bytes());
+        let integers = quantised.integers.iter().map(|integer| integer.cast_unsigned());
+        written.push((scale_name, Dtype::F32, vec![shape[0]], scales.collect()));
+        written.push((name.to_owned(), Dtype::I8, shape, integers.collect()));
     }
     let views = written.iter().map(|(name, dtype, shape, bytes)| {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
@@ -154,14 +156,15 @@ fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Er
     })
 }
 
-/// A matrix as the bytes that are stored.
-struct QuantisedRows {
-    integers: Vec<u8>,
-    scales: Vec<u8>,
+/// A matrix as integers with one scale a row.
+pub(super) struct QuantisedRows {
+    pub(super) integers: Vec<i8>,
+    pub(super) scales: Vec<f32>,
     row_change_max: f32,
 }
 
-fn quantise_rows(values: &[f32], columns: usize) -> QuantisedRows {
+/// The nearest integers, row by row.
+pub(super) fn quantise_rows(values: &[f32], columns: usize) -> QuantisedRows {
     let mut quantised = QuantisedRows {
         integers: Vec::with_capacity(values.len()),
         scales: Vec::new(),
@@ -172,11 +175,11 @@ fn quantise_rows(values: &[f32], columns: usize) -> QuantisedRows {
             .iter()
             .fold(0.0_f32, |most, value| most.max(value.abs()));
         let scale = largest / INTEGER_MAX;
-        quantised.scales.extend(scale.to_le_bytes());
+        quantised.scales.push(scale);
         let (mut changed, mut length) = (0.0_f32, 0.0_f32);
         for value in row {
             let integer = nearest_integer(*value, scale);
-            quantised.integers.push(integer.cast_unsigned());
+            quantised.integers.push(integer);
             changed += (value - f32::from(integer) * scale).powi(2);
             length += value.powi(2);
         }
@@ -227,20 +230,15 @@ mod tests {
     fn the_largest_weight_of_a_row_is_kept_exactly_and_the_others_to_half_a_step() {
         let row = [0.5, -1.27, 0.004, 0.0];
         let quantised = quantise_rows(&row, 4);
-        let integers: Vec<i8> = quantised
-            .integers
-            .iter()
-            .map(|byte| byte.cast_signed())
-            .collect();
-        assert_eq!(integers, [50, -127, 0, 0]);
-        let scale = floats(&quantised.scales)[0];
+        assert_eq!(quantised.integers, [50, -127, 0, 0]);
+        let scale = quantised.scales[0];
         assert!((scale - 0.01).abs() < 1e-7 && quantised.row_change_max < 0.005);
     }
 
     #[test]
     fn every_row_has_its_own_scale_and_a_row_of_zeros_stays_zero() {
         let quantised = quantise_rows(&[0.0, 0.0, 254.0, 2.0], 2);
-        assert_eq!(floats(&quantised.scales), [0.0, 2.0]);
+        assert_eq!(quantised.scales, [0.0, 2.0]);
         assert_eq!(quantised.integers, [0, 0, 127, 1]);
     }
 }

@@ -4,12 +4,14 @@
 //! A matrix stays in the form that it was stored in: whoever needs floats asks for them, and a kernel
 //! that computes with integers finds them here.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::Error;
+use super::quantise::quantise_rows;
 
 /// What the name of a matrix's scales adds to its own.
 pub(super) const SCALE_SUFFIX: &str = ".scale";
@@ -32,6 +34,14 @@ enum Values {
     },
 }
 
+/// A matrix as integers.
+pub(super) struct Quantised<'matrix> {
+    /// Row after row.
+    pub(super) integers: Cow<'matrix, [i8]>,
+    /// One a row.
+    pub(super) scales: Cow<'matrix, [f32]>,
+}
+
 impl Matrix {
     /// Adds a row, as floats, to `sum`. `None` if there is no such row.
     pub(super) fn add_row(&self, row: usize, sum: &mut [f32]) -> Option<()> {
@@ -50,6 +60,34 @@ impl Matrix {
             }
         }
         Some(())
+    }
+
+    /// Multiplies every value.
+    pub(super) fn scale(&mut self, factor: f32) {
+        let scaled = match &mut self.values {
+            Values::Float(values) => values,
+            Values::Int8 { scales, .. } => scales,
+        };
+        for value in scaled {
+            *value *= factor;
+        }
+    }
+
+    /// All values as integers with one scale a row: those that are stored, or the nearest.
+    pub(super) fn quantised(&self) -> Quantised<'_> {
+        match &self.values {
+            Values::Float(values) => {
+                let rows = quantise_rows(values, self.columns);
+                Quantised {
+                    integers: Cow::Owned(rows.integers),
+                    scales: Cow::Owned(rows.scales),
+                }
+            }
+            Values::Int8 { integers, scales } => Quantised {
+                integers: Cow::Borrowed(integers),
+                scales: Cow::Borrowed(scales),
+            },
+        }
     }
 
     /// All values as floats, row after row.

@@ -1,14 +1,8 @@
 use proptest::prelude::*;
 
+use super::float::gelu;
+use super::integer::Dot;
 use super::*;
-
-fn levels() -> Vec<Level> {
-    let mut levels = vec![Level::PORTABLE];
-    if Level::detect() != Level::PORTABLE {
-        levels.push(Level::detect());
-    }
-    levels
-}
 
 /// Numbers between −1 and 1 that follow from their seed.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
@@ -20,6 +14,12 @@ fn numbers(count: usize, seed: u32) -> Vec<f32> {
     (0..count).map(|_| next()).collect()
 }
 
+fn bytes(count: usize, seed: u32) -> Vec<u8> {
+    let numbers = numbers(count, seed);
+    let bytes = numbers.iter().map(|number| number.to_bits().to_le_bytes());
+    bytes.map(|[_, low, high, _]| low ^ high).collect()
+}
+
 fn assert_close(found: f32, expected: f64, most: f64) {
     assert!(
         (f64::from(found) - expected).abs() <= most,
@@ -27,37 +27,202 @@ fn assert_close(found: f32, expected: f64, most: f64) {
     );
 }
 
+/// Weights of so many columns.
+struct Weights {
+    integers: Vec<i8>,
+    scales: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+impl Weights {
+    fn of(depth: usize, columns: usize, seed: u32) -> Self {
+        let integers = bytes(depth * columns, seed);
+        Self {
+            // −128 is no weight: the form is symmetric.
+            integers: integers.iter().map(|it| it.cast_signed().max(-127)).collect(),
+            scales: numbers(columns, seed ^ 5).iter().map(|it| it.abs() + 0.1).collect(),
+            bias: numbers(columns, seed ^ 6),
+        }
+    }
+
+    fn pack(&self, level: Level, depth: usize) -> PackedLinear {
+        let unpacked = Unpacked {
+            integers: &self.integers,
+            scales: &self.scales,
+            bias: &self.bias,
+        };
+        PackedLinear::pack(Layout::of(level), depth, &unpacked)
+    }
+}
+
+/// The integer that a row's value becomes, from the definition.
+fn quantised(row: &[f32]) -> Vec<(f64, i32)> {
+    let least = row.iter().copied().fold(f32::INFINITY, f32::min);
+    let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let scale = (most - least) / 255.0;
+    let integer = |value: f32| {
+        let integer = ((value - least) / scale.max(f32::MIN_POSITIVE)).round_ties_even();
+        (f64::from(scale * integer + least), 0)
+    };
+    row.iter().map(|value| integer(*value)).collect()
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(64))]
+    #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_product_is_that_of_the_definition_for_every_shape(
-        count in 1_usize..20,
-        depth in 1_usize..600,
-        columns in 1_usize..40,
-        gap in 0_usize..5,
+        count in 0_usize..40,
+        depth in 1_usize..60,
+        columns in 1_usize..4,
         seed in any::<u32>(),
     ) {
-        let stride = depth + gap;
-        let values = numbers(count * stride, seed);
-        let matrix = numbers(depth * columns, seed ^ 1);
-        let bias = numbers(columns, seed ^ 2);
-        let mut panels = Panels::default();
-        panels.fill(depth, columns, |row, column| matrix[row * columns + column]);
-        for level in levels() {
-            let mut out = vec![f32::NAN; count * panels.width()];
-            let rows = Rows { values: &values, stride, count };
-            multiply(level, rows, &panels, &bias, &mut out);
-            for row in 0..count {
-                for column in 0..columns {
-                    let products = (0..depth).map(|at| {
-                        f64::from(values[row * stride + at]) * f64::from(matrix[at * columns + column])
-                    });
-                    let expected = products.sum::<f64>() + f64::from(bias[column]);
-                    assert_close(out[row * panels.width() + column], expected, 1e-3);
+        let (depth, columns) = (4 * depth, 32 * columns);
+        let rows = numbers(count * depth, seed);
+        let weights = Weights::of(depth, columns, seed);
+        for level in Level::available() {
+            let linear = weights.pack(level, depth);
+            let mut activations = Activations::of(level);
+            quantise(level, &rows, depth, &mut activations);
+            let mut out = vec![1.0; count * columns];
+            let all = Part { linear: &linear, panels: linear.panels() };
+            product(level, &activations, all, Effect::Add, &mut out);
+            for (row, out) in rows.chunks_exact(depth).zip(out.chunks_exact(columns)) {
+                let row = quantised(row);
+                for (column, found) in out.iter().enumerate() {
+                    let integers = &weights.integers[column * depth..(column + 1) * depth];
+                    let products = row.iter().zip(integers).map(|((value, _), weight)| value * f64::from(*weight));
+                    let sum = products.sum::<f64>() * f64::from(weights.scales[column]);
+                    let expected = 1.0 + sum + f64::from(weights.bias[column]);
+                    // One integer of a row may be rounded the other way.
+                    assert_close(*found, expected, 1.5);
                 }
             }
         }
     }
+
+    #[test]
+    fn every_kernel_adds_up_the_same_integers_as_the_portable_one(
+        steps in 0_usize..200,
+        seed in any::<u32>(),
+    ) {
+        for_each_kernel::<1>(steps, seed);
+        for_each_kernel::<2>(steps, seed);
+        for_each_kernel::<3>(steps, seed);
+        for_each_kernel::<5>(steps, seed);
+        for_each_kernel::<6>(steps, seed);
+        for_each_kernel::<12>(steps, seed);
+    }
+
+    #[test]
+    fn a_row_comes_out_the_same_whatever_lies_beside_it(
+        before in 0_usize..30,
+        after in 0_usize..30,
+        seed in any::<u32>(),
+    ) {
+        let (depth, columns) = (64, 64);
+        let row = numbers(depth, seed);
+        let weights = Weights::of(depth, columns, seed);
+        for level in Level::available() {
+            let linear = weights.pack(level, depth);
+            let multiplied = |rows: &[f32]| {
+                let mut activations = Activations::of(level);
+                quantise(level, rows, depth, &mut activations);
+                let mut out = vec![0.0; rows.len() / depth * columns];
+                let all = Part { linear: &linear, panels: linear.panels() };
+                product(level, &activations, all, Effect::Gelu, &mut out);
+                out
+            };
+            let mut rows = numbers(before * depth, seed ^ 1);
+            rows.extend(&row);
+            rows.extend(numbers(after * depth, seed ^ 2));
+            let among = multiplied(&rows);
+            let alone = multiplied(&row);
+            prop_assert_eq!(&among[before * columns..(before + 1) * columns], &alone[..]);
+        }
+    }
+
+    #[test]
+    fn attention_is_that_of_the_definition_and_levels_agree(
+        tokens in 1_usize..70,
+        longer in any::<bool>(),
+        seed in any::<u32>(),
+    ) {
+        let length = if longer { 64 } else { 32 };
+        let rows: Vec<f32> = numbers(tokens * 3 * length, seed).iter().map(|it| it * 2.0).collect();
+        let heads = Heads { rows: &rows, length, place: 0, width: length };
+        for level in Level::available() {
+            let mut context = vec![f32::NAN; tokens * length];
+            attend(level, heads, &mut Attention::default(), &mut context);
+            for (query, found) in rows.chunks_exact(3 * length).zip(context.chunks_exact(length)) {
+                let scores: Vec<f64> = rows.chunks_exact(3 * length).map(|row| {
+                    let products = query[..length].iter().zip(&row[length..2 * length]);
+                    products.map(|(query, key)| f64::from(*query) * f64::from(*key)).sum()
+                }).collect();
+                let largest = scores.iter().copied().fold(f64::MIN, f64::max);
+                let total: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
+                for (at, found) in found.iter().enumerate() {
+                    let taken = rows.chunks_exact(3 * length).zip(&scores).map(|(row, score)| {
+                        (score - largest).exp() / total * f64::from(row[2 * length + at])
+                    });
+                    assert_close(*found, taken.sum(), 1e-4);
+                }
+            }
+        }
+    }
+}
+
+/// Holds the integers of each kernel that this machine has against those of its portable twin.
+fn for_each_kernel<const ROWS: usize>(steps: usize, seed: u32) {
+    let mut state = bytes(steps * ROWS * 4, seed).into_iter();
+    let mut next = || state.next().unwrap();
+    let quads: Vec<[u32; ROWS]> = (0..steps)
+        .map(|_| std::array::from_fn(|_| u32::from_le_bytes([next(), next(), next(), next()])))
+        .collect();
+    // A pair holds the integers of bytes as 16 bits.
+    let pairs: Vec<[u32; ROWS]> = quads
+        .iter()
+        .map(|units| units.map(|unit| unit & 0x00ff_00ff))
+        .collect();
+    let panel: Vec<u8> = bytes(steps * 128, seed ^ 9)
+        .iter()
+        .map(|byte| byte.cast_signed().max(-127).cast_unsigned())
+        .collect();
+    let narrow = &panel[..steps * 32];
+    let portable_pairs = portable::Pairs::tile::<ROWS>(&pairs, narrow);
+    let portable_quads = portable::Quads::tile::<ROWS>(&quads, &panel);
+    for level in Level::available() {
+        match level.0 {
+            Instructions::Portable => {}
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => {
+                assert_eq!(avx2::Avx2::tile::<ROWS>(&pairs, narrow), portable_pairs);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::AvxVnni => {
+                assert_eq!(avx_vnni::AvxVnni::tile::<ROWS>(&quads, &panel), portable_quads);
+            }
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx512Vnni => {
+                assert_eq!(avx512::Avx512Vnni::tile::<ROWS>(&quads, &panel), portable_quads);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_largest_integers_do_not_saturate() {
+    let units = [[0x00ff_00ff_u32; 2]; 384];
+    let quads = [[0xffff_ffff_u32; 2]; 384];
+    let panel = vec![127; 384 * 128];
+    assert_eq!(
+        portable::Pairs::tile::<2>(&units, &panel[..384 * 32])[1][7],
+        768 * 255 * 127
+    );
+    assert_eq!(
+        portable::Quads::tile::<2>(&quads, &panel)[0][31],
+        1536 * 255 * 127
+    );
+    for_each_kernel::<6>(384, 3);
 }
 
 #[test]
@@ -74,36 +239,11 @@ fn gelu_is_near_the_error_function() {
         (-5.0, -0.000_001_433),
         (0.5, 0.345_731_23),
     ];
-    for level in levels() {
-        for (at, expected) in table {
-            let mut values = [at];
-            gelu(level, &mut values);
-            assert_close(values[0], expected, 4e-5);
-        }
-        let mut far = [100.0, -100.0];
-        gelu(level, &mut far);
-        assert_close(far[0], 100.0, 1e-3);
-        assert_close(far[1], 0.0, 1e-3);
+    for (at, expected) in table {
+        assert_close(gelu::<PortableTarget>(at), expected, 4e-5);
     }
-}
-
-#[test]
-fn softmax_sums_to_one_and_leaves_the_filling_empty() {
-    for level in levels() {
-        let mut row: Vec<f32> = numbers(32, 5).iter().map(|value| value * 40.0).collect();
-        let scores: Vec<f64> = row[..21].iter().map(|value| f64::from(*value)).collect();
-        let largest = scores.iter().copied().fold(f64::MIN, f64::max);
-        let total: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
-        softmax(level, &mut row, 32, 21);
-        for (share, score) in row.iter().zip(&scores) {
-            assert_close(*share, (score - largest).exp() / total, 1e-6);
-        }
-        assert!(
-            row[21..]
-                .iter()
-                .all(|value| value.abs() <= f32::MIN_POSITIVE)
-        );
-    }
+    assert_close(gelu::<PortableTarget>(100.0), 100.0, 1e-3);
+    assert_close(gelu::<PortableTarget>(-100.0), 0.0, 1e-3);
 }
 
 #[test]
@@ -113,9 +253,9 @@ fn a_normalised_row_has_mean_zero_and_variance_one() {
         shift: vec![0.0; 24],
         epsilon: 1e-12,
     };
-    for level in levels() {
+    for level in Level::available() {
         let mut rows = numbers(48, 9);
-        add_and_normalise(level, &mut rows, &numbers(48, 10), &norm);
+        normalise(level, &mut rows, &norm);
         for row in rows.chunks_exact(24) {
             let mean = row.iter().sum::<f32>() / 24.0;
             let variance = row.iter().map(|value| value * value).sum::<f32>() / 24.0;
@@ -123,4 +263,20 @@ fn a_normalised_row_has_mean_zero_and_variance_one() {
             assert_close(variance, 1.0, 1e-4);
         }
     }
+}
+
+#[test]
+fn a_kernel_reads_as_it_prints_and_one_that_the_machine_lacks_is_refused_by_name() {
+    for kernel in Kernel::ALL {
+        assert_eq!(kernel.to_string().parse::<Kernel>().unwrap(), kernel);
+    }
+    let problem = "avx3".parse::<Kernel>().unwrap_err().to_string();
+    assert!(problem.contains("\"avx3\"") && problem.contains("avx2"), "{problem}");
+    for kernel in Kernel::ALL {
+        match Level::forced(kernel) {
+            Ok(level) => assert_eq!(level.kernel(), kernel),
+            Err(problem) => assert!(problem.to_string().contains(&kernel.to_string()), "{problem}"),
+        }
+    }
+    assert!(Level::forced(Kernel::Portable).is_ok() && Level::forced(Kernel::Candle).is_err());
 }

@@ -24,8 +24,8 @@ fn there_are_never_more_groups_than_windows_nor_none() {
 #[test]
 fn the_native_layers_agree_with_candle() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2");
-    let load = |backend| Bert::load(Files::read(&folder).unwrap(), Device::Cpu, backend).unwrap();
-    let (native, reference) = (load(Backend::Fastest), load(Backend::Candle));
+    let load = |kernel| Bert::load(Files::read(&folder).unwrap(), Device::Cpu, kernel).unwrap();
+    let (native, reference) = (load(None), load(Some(Kernel::Candle)));
     assert_ne!(native.identity().kernel, reference.identity().kernel);
     let windows = ["hi", "Where is my parcel?", "fn main() { loop {} }"].map(|text| Window {
         tokens: native.tokenise(text).unwrap(),
@@ -34,6 +34,6 @@ fn the_native_layers_agree_with_candle() {
     let slow = reference.encode(&windows).unwrap();
     for (fast, slow) in fast.rows().zip(slow.rows()) {
         let cosine = vector::dot(fast, slow);
-        assert!((cosine - 1.0).abs() < 1e-4, "{cosine}");
+        assert!((cosine - 1.0).abs() < 4e-3, "{cosine}");
     }
 }

@@ -1,0 +1,59 @@
+//! The product of integers by AVX-VNNI: as AVX-512 does it, in registers half as wide.
+
+use std::arch::x86_64::{
+    __m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_si256,
+};
+
+use super::avx2::store;
+use super::integer::Dot;
+
+/// Reads quads.
+pub(super) struct AvxVnni;
+
+impl Dot<32> for AvxVnni {
+    #[inline(always)]
+    fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; ROWS] {
+        #[expect(
+            unsafe_code,
+            reason = "this is inlined only into products of a level that has AVX-VNNI"
+        )]
+        // SAFETY: see the reason above.
+        unsafe {
+            tile(units, panel)
+        }
+    }
+}
+
+#[target_feature(enable = "avx2,fma,avxvnni")]
+fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; ROWS] {
+    let (panel, _) = panel.as_chunks::<128>();
+    let mut sums = [[_mm256_setzero_si256(); 4]; ROWS];
+    for (units, weights) in units.iter().zip(panel) {
+        let (quarters, _) = weights.as_chunks::<32>();
+        let weights = [0, 1, 2, 3].map(|quarter| load(&quarters[quarter]));
+        for row in 0..ROWS {
+            let inputs = _mm256_set1_epi32(units[row].cast_signed());
+            for quarter in 0..4 {
+                let sum = sums[row][quarter];
+                sums[row][quarter] = _mm256_dpbusd_avx_epi32(sum, inputs, weights[quarter]);
+            }
+        }
+    }
+    sums.map(|quarters| {
+        let mut row = [0; 32];
+        let (places, _) = row.as_chunks_mut::<8>();
+        for (quarter, place) in quarters.into_iter().zip(places) {
+            store(quarter, place);
+        }
+        row
+    })
+}
+
+#[target_feature(enable = "avx2")]
+fn load(bytes: &[u8; 32]) -> __m256i {
+    #[expect(unsafe_code, reason = "the 32 bytes that are read are those of the array")]
+    // SAFETY: see the reason above; the load needs no alignment.
+    unsafe {
+        _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>())
+    }
+}

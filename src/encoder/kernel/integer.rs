@@ -1,0 +1,402 @@
+//! Products of 8-bit integers: weights with a sign and a scale a column, activations without a sign and
+//! with a scale and a least value a row.
+//!
+//! A value x of an activation is nearly `scale · u + least`, with u from 0 to 255, so that
+//! `Σ x w + b = scale · scale_w · Σ u q + least · Σ w + b`: one product of integers, and sums of weights
+//! that are known beforehand. Of the 8-bit forms that a row can take this one is the nearest to it,
+//! because what a layer passes on is seldom centred on zero.
+//!
+//! Weights lie in panels of some columns and activations in tiles of some rows, each in the order that
+//! the innermost loop reads: a tile's sums stay in registers while it goes through a panel.
+
+use std::ops::Range;
+
+use super::float::{gelu, lanes, larger, smaller};
+#[cfg(target_arch = "x86_64")]
+use super::{Avx2Target, Avx512Target};
+use super::{Instructions, Level, PortableTarget, Target, Tiles, multiply_add, operation};
+
+/// How many integers of one row or column lie together: what one instruction adds up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::encoder) enum Layout {
+    /// Four bytes, in panels of 32 columns.
+    Quads,
+    /// Two, which an activation holds as 16-bit integers, in panels of 16 columns.
+    Pairs,
+}
+
+impl Layout {
+    /// What the kernels of a level read.
+    pub(in crate::encoder) fn of(level: Level) -> Self {
+        match level.0 {
+            Instructions::Portable => Self::Pairs,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::Avx2 => Self::Pairs,
+            #[cfg(target_arch = "x86_64")]
+            Instructions::AvxVnni | Instructions::Avx512Vnni => Self::Quads,
+        }
+    }
+
+    /// The columns of a panel.
+    pub(in crate::encoder) const fn columns(self) -> usize {
+        match self {
+            Self::Quads => 32,
+            Self::Pairs => 16,
+        }
+    }
+
+    const fn together(self) -> usize {
+        match self {
+            Self::Quads => 4,
+            Self::Pairs => 2,
+        }
+    }
+}
+
+/// The weights of `y = W x + b`, packed for a layout.
+pub(in crate::encoder) struct PackedLinear {
+    layout: Layout,
+    depth: usize,
+    /// `[panel][step][column][together]`.
+    panels: Vec<u8>,
+    /// The scale of each column.
+    scales: Vec<f32>,
+    /// The sum of each column's weights.
+    sums: Vec<f32>,
+    bias: Vec<f32>,
+}
+
+/// Weights as they are stored: the integers of an output lie together.
+pub(in crate::encoder) struct Unpacked<'weights> {
+    pub(in crate::encoder) integers: &'weights [i8],
+    pub(in crate::encoder) scales: &'weights [f32],
+    pub(in crate::encoder) bias: &'weights [f32],
+}
+
+impl PackedLinear {
+    /// Packs columns of `depth` integers.
+    pub(in crate::encoder) fn pack(layout: Layout, depth: usize, weights: &Unpacked<'_>) -> Self {
+        let together = layout.together();
+        let mut panels = vec![0; weights.integers.len()];
+        let columns = weights.integers.chunks_exact(depth.max(1));
+        let mut sums = Vec::with_capacity(weights.scales.len());
+        for ((column, integers), scale) in columns.enumerate().zip(weights.scales) {
+            let (panel, lane) = (column / layout.columns(), column % layout.columns());
+            let start = panel * layout.columns() * depth + lane * together;
+            let places = panels[start..].chunks_mut(layout.columns() * together);
+            for (place, integers) in places.zip(integers.chunks_exact(together)) {
+                for (byte, integer) in place.iter_mut().zip(integers) {
+                    *byte = integer.cast_unsigned();
+                }
+            }
+            let sum: i32 = integers.iter().map(|integer| i32::from(*integer)).sum();
+            sums.push(scale * as_float(sum));
+        }
+        Self {
+            layout,
+            depth,
+            panels,
+            scales: weights.scales.to_vec(),
+            sums,
+            bias: weights.bias.to_vec(),
+        }
+    }
+
+    /// Whether a matrix of this shape can be packed for every layout.
+    pub(in crate::encoder) fn suits(depth: usize, columns: usize) -> bool {
+        depth.is_multiple_of(Layout::Quads.together())
+            && columns.is_multiple_of(Layout::Quads.columns())
+    }
+
+    /// How many values it gives.
+    pub(in crate::encoder) fn outputs(&self) -> usize {
+        self.scales.len()
+    }
+
+    /// All its panels.
+    pub(in crate::encoder) fn panels(&self) -> Range<usize> {
+        0..self.scales.len() / self.layout.columns()
+    }
+}
+
+/// Rows as 8-bit integers, in tiles: `[tile][step][row]`, each unit what lies together of a row.
+pub(in crate::encoder) struct Activations {
+    layout: Layout,
+    rows_max: usize,
+    depth: usize,
+    units: Vec<u32>,
+    factors: Vec<Factor>,
+    bytes: Vec<u8>,
+    pairs: Vec<u16>,
+}
+
+/// What makes a value of an integer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Factor {
+    scale: f32,
+    least: f32,
+}
+
+impl Activations {
+    /// No rows yet, for products of this level.
+    pub(in crate::encoder) fn of(level: Level) -> Self {
+        Self {
+            layout: Layout::of(level),
+            rows_max: rows_max(level),
+            depth: 0,
+            units: Vec::new(),
+            factors: Vec::new(),
+            bytes: Vec::new(),
+            pairs: Vec::new(),
+        }
+    }
+
+    fn tiles(&self) -> Tiles {
+        Tiles::of(self.factors.len(), self.rows_max)
+    }
+
+    fn steps(&self) -> usize {
+        self.depth / self.layout.together()
+    }
+}
+
+/// The rows of a tile whose sums fill the registers.
+fn rows_max(level: Level) -> usize {
+    match level.0 {
+        Instructions::Portable => 4,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx2 => 6,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::AvxVnni => 3,
+        #[cfg(target_arch = "x86_64")]
+        Instructions::Avx512Vnni => 12,
+    }
+}
+
+operation!(
+    /// Takes rows of `depth` values, in place of those before.
+    quantise, quantise_body, (rows: &[f32], depth: usize, activations: &mut Activations)
+);
+
+#[inline(always)]
+fn quantise_body<T: Target>(rows: &[f32], depth: usize, activations: &mut Activations) {
+    let count = rows.len() / depth.max(1);
+    activations.depth = depth;
+    activations.factors.clear();
+    activations.factors.resize(
+        count,
+        Factor {
+            scale: 0.0,
+            least: 0.0,
+        },
+    );
+    let steps = activations.steps();
+    activations.units.resize(count * steps, 0);
+    activations.bytes.resize(depth, 0);
+    activations.pairs.resize(depth, 0);
+    for (first, in_tile) in activations.tiles().spans() {
+        let tile = &mut activations.units[first * steps..(first + in_tile) * steps];
+        for offset in 0..in_tile {
+            let row = &rows[(first + offset) * depth..(first + offset + 1) * depth];
+            let least = lanes(row, f32::INFINITY, |value| value, smaller);
+            let most = lanes(row, f32::NEG_INFINITY, |value| value, larger);
+            let scale = (most - least) / 255.0;
+            activations.factors[first + offset] = Factor { scale, least };
+            let inverse = if 0.0 < scale { scale.recip() } else { 0.0 };
+            let places = tile[offset..].iter_mut().step_by(in_tile);
+            match activations.layout {
+                Layout::Quads => {
+                    for (byte, value) in activations.bytes.iter_mut().zip(row) {
+                        *byte = nearest::<T>(*value - least, inverse) as u8;
+                    }
+                    let (quads, _) = activations.bytes.as_chunks::<4>();
+                    for (place, quad) in places.zip(quads) {
+                        *place = u32::from_le_bytes(*quad);
+                    }
+                }
+                Layout::Pairs => {
+                    for (pair, value) in activations.pairs.iter_mut().zip(row) {
+                        *pair = nearest::<T>(*value - least, inverse) as u16;
+                    }
+                    let (pairs, _) = activations.pairs.as_chunks::<2>();
+                    for (place, [low, high]) in places.zip(pairs) {
+                        *place = u32::from(*low) | (u32::from(*high) << 16);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The nearest whole number to `value · inverse`, which is between 0 and 255.
+#[inline(always)]
+fn nearest<T: Target>(value: f32, inverse: f32) -> u32 {
+    // Adding 1.5 × 2²³ rounds to a whole number and leaves it in the lowest bits.
+    const ROUNDER: f32 = 12_582_912.0;
+    multiply_add::<T>(value, inverse, ROUNDER).to_bits() & 0xff
+}
+
+/// What is done with a product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::encoder) enum Effect {
+    /// It replaces what is there.
+    Store,
+    /// Its GELU replaces what is there.
+    Gelu,
+    /// It is added to what is there.
+    Add,
+}
+
+/// Some panels of a matrix.
+#[derive(Clone)]
+pub(in crate::encoder) struct Part<'linear> {
+    pub(in crate::encoder) linear: &'linear PackedLinear,
+    pub(in crate::encoder) panels: Range<usize>,
+}
+
+/// `rows × panels + bias`, row after row, each as wide as the panels. Everything must be packed for the
+/// level's layout.
+pub(in crate::encoder) fn product(
+    level: Level,
+    rows: &Activations,
+    part: Part<'_>,
+    effect: Effect,
+    out: &mut [f32],
+) {
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma")]
+    fn avx2(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
+        product_body::<Avx2Target, super::avx2::Avx2, 16>(rows, part, effect, out);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avxvnni")]
+    fn avx_vnni(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
+        product_body::<Avx2Target, super::avx_vnni::AvxVnni, 32>(rows, part, effect, out);
+    }
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
+    fn avx512(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
+        product_body::<Avx512Target, super::avx512::Avx512Vnni, 32>(rows, part, effect, out);
+    }
+    #[cfg_attr(
+        target_arch = "x86_64",
+        expect(
+            unsafe_code,
+            reason = "the functions are safe where their instructions are, and whoever made the level \
+                      asked the processor"
+        )
+    )]
+    match level.0 {
+        Instructions::Portable => {
+            product_body::<PortableTarget, super::portable::Pairs, 16>(rows, part, effect, out);
+        }
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: see the reason above.
+        Instructions::Avx2 => unsafe { avx2(rows, part, effect, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: see the reason above.
+        Instructions::AvxVnni => unsafe { avx_vnni(rows, part, effect, out) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: see the reason above.
+        Instructions::Avx512Vnni => unsafe { avx512(rows, part, effect, out) },
+    }
+}
+
+/// The innermost product: `Σ u q` of a tile of rows and a panel of columns.
+pub(super) trait Dot<const COLUMNS: usize> {
+    /// `units` are the steps of the tile, `panel` the same steps of the columns.
+    fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; COLUMNS]; ROWS];
+}
+
+#[inline(always)]
+fn product_body<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize>(
+    rows: &Activations,
+    part: Part<'_>,
+    effect: Effect,
+    out: &mut [f32],
+) {
+    let linear = part.linear;
+    let first_panel = part.panels.start;
+    let width = part.panels.len() * COLUMNS;
+    for panel in part.panels {
+        let place = Place {
+            bytes: &linear.panels[panel * COLUMNS * linear.depth..][..COLUMNS * linear.depth],
+            scales: column_values(&linear.scales, panel),
+            sums: column_values(&linear.sums, panel),
+            bias: column_values(&linear.bias, panel),
+            column: (panel - first_panel) * COLUMNS,
+            width,
+            effect,
+        };
+        for (first, count) in rows.tiles().spans() {
+            match count {
+                12 => product_tile::<T, D, COLUMNS, 12>(rows, first, &place, out),
+                11 => product_tile::<T, D, COLUMNS, 11>(rows, first, &place, out),
+                10 => product_tile::<T, D, COLUMNS, 10>(rows, first, &place, out),
+                9 => product_tile::<T, D, COLUMNS, 9>(rows, first, &place, out),
+                8 => product_tile::<T, D, COLUMNS, 8>(rows, first, &place, out),
+                7 => product_tile::<T, D, COLUMNS, 7>(rows, first, &place, out),
+                6 => product_tile::<T, D, COLUMNS, 6>(rows, first, &place, out),
+                5 => product_tile::<T, D, COLUMNS, 5>(rows, first, &place, out),
+                4 => product_tile::<T, D, COLUMNS, 4>(rows, first, &place, out),
+                3 => product_tile::<T, D, COLUMNS, 3>(rows, first, &place, out),
+                2 => product_tile::<T, D, COLUMNS, 2>(rows, first, &place, out),
+                _ => product_tile::<T, D, COLUMNS, 1>(rows, first, &place, out),
+            }
+        }
+    }
+}
+
+/// The values of a panel's columns.
+#[inline(always)]
+fn column_values<const COLUMNS: usize>(values: &[f32], panel: usize) -> &[f32; COLUMNS] {
+    let (panels, _) = values.as_chunks::<COLUMNS>();
+    &panels[panel]
+}
+
+/// A panel, and where its product goes.
+struct Place<'linear, const COLUMNS: usize> {
+    bytes: &'linear [u8],
+    scales: &'linear [f32; COLUMNS],
+    sums: &'linear [f32; COLUMNS],
+    bias: &'linear [f32; COLUMNS],
+    column: usize,
+    width: usize,
+    effect: Effect,
+}
+
+#[inline(always)]
+fn product_tile<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: usize>(
+    rows: &Activations,
+    first: usize,
+    place: &Place<'_, COLUMNS>,
+    out: &mut [f32],
+) {
+    let steps = rows.steps();
+    let (units, _) = rows.units[first * steps..(first + ROWS) * steps].as_chunks::<ROWS>();
+    let sums = D::tile::<ROWS>(units, place.bytes);
+    for (row, (sums, factor)) in sums.iter().zip(&rows.factors[first..]).enumerate() {
+        let start = (first + row) * place.width + place.column;
+        let (targets, _) = out[start..].as_chunks_mut::<COLUMNS>();
+        let target = &mut targets[0];
+        let value = |column: usize| {
+            let constant =
+                multiply_add::<T>(factor.least, place.sums[column], place.bias[column]);
+            let scaled = place.scales[column] * factor.scale;
+            multiply_add::<T>(scaled, sums[column] as f32, constant)
+        };
+        match place.effect {
+            Effect::Store => (0..COLUMNS).for_each(|column| target[column] = value(column)),
+            Effect::Gelu => (0..COLUMNS).for_each(|column| target[column] = gelu::<T>(value(column))),
+            Effect::Add => (0..COLUMNS).for_each(|column| target[column] += value(column)),
+        }
+    }
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "sums of at most some thousands of bytes are below 2²⁴"
+)]
+fn as_float(sum: i32) -> f32 {
+    sum as f32
+}
