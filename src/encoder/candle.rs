@@ -44,7 +44,9 @@ impl LinearTensors {
         let weights = linears.iter().flat_map(|linear| linear.weights.to_floats());
         let weights: Vec<f32> = weights.collect();
         let weights = Tensor::from_vec(weights, (outputs, inputs), device)?;
-        let bias = linears.iter().flat_map(|linear| linear.bias.iter().copied());
+        let bias = linears
+            .iter()
+            .flat_map(|linear| linear.bias.iter().copied());
         Ok(Self {
             weights: weights.t()?.contiguous()?,
             bias: Tensor::from_vec(bias.collect::<Vec<f32>>(), outputs, device)?,

@@ -21,6 +21,7 @@ mod avx512;
 mod avx_vnni;
 mod float;
 mod integer;
+mod lanes;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -164,54 +165,24 @@ impl FromStr for Kernel {
     }
 }
 
-/// How an operation is compiled for a level.
-trait Target {
-    /// Whether a fused multiplication and addition is one instruction; elsewhere it would be a slow call.
-    const FUSED: bool;
-    /// The rows of a tile of a product of floats, so that its sums fill the registers: of 16 columns each
-    /// row takes two registers of AVX2, one of AVX-512.
-    const FLOAT_ROWS: usize;
-}
-
-struct PortableTarget;
-impl Target for PortableTarget {
-    const FUSED: bool = cfg!(target_arch = "aarch64");
-    const FLOAT_ROWS: usize = 6;
-}
-
-#[cfg(target_arch = "x86_64")]
-struct Avx2Target;
-#[cfg(target_arch = "x86_64")]
-impl Target for Avx2Target {
-    const FUSED: bool = true;
-    const FLOAT_ROWS: usize = 6;
-}
-
-#[cfg(target_arch = "x86_64")]
-struct Avx512Target;
-#[cfg(target_arch = "x86_64")]
-impl Target for Avx512Target {
-    const FUSED: bool = true;
-    const FLOAT_ROWS: usize = 12;
-}
-
 /// Compiles an operation on floats for each level and chooses at run time.
 macro_rules! operation {
     ($(#[$note:meta])* $name:ident, $body:ident, ($($argument:ident: $kind:ty),*)) => {
         $(#[$note])*
         pub(in crate::encoder) fn $name(level: $crate::encoder::kernel::Level, $($argument: $kind),*) {
-            use $crate::encoder::kernel::{Instructions, PortableTarget};
+            use $crate::encoder::kernel::Instructions;
+            use $crate::encoder::kernel::lanes::PortableLanes;
             #[cfg(target_arch = "x86_64")]
-            use $crate::encoder::kernel::{Avx2Target, Avx512Target};
+            use $crate::encoder::kernel::lanes::{Avx2Lanes, Avx512Lanes};
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma")]
             fn avx2($($argument: $kind),*) {
-                $body::<Avx2Target>($($argument),*);
+                $body::<Avx2Lanes>($($argument),*);
             }
             #[cfg(target_arch = "x86_64")]
             #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq")]
             fn avx512($($argument: $kind),*) {
-                $body::<Avx512Target>($($argument),*);
+                $body::<Avx512Lanes>($($argument),*);
             }
             #[cfg_attr(target_arch = "x86_64", expect(
                 unsafe_code,
@@ -219,7 +190,7 @@ macro_rules! operation {
                           level asked the processor"
             ))]
             match level.0 {
-                Instructions::Portable => $body::<PortableTarget>($($argument),*),
+                Instructions::Portable => $body::<PortableLanes>($($argument),*),
                 #[cfg(target_arch = "x86_64")]
                 // SAFETY: see the reason above.
                 Instructions::Avx2 | Instructions::AvxVnni => unsafe { avx2($($argument),*) },
@@ -232,22 +203,22 @@ macro_rules! operation {
 }
 use operation;
 
-/// Calls a function that is compiled for each number of rows.
+/// Calls a function that is compiled for each number of rows up to a constant.
 macro_rules! by_rows {
-    ($count:expr, $name:ident::<$target:ident, _>$arguments:tt) => {
+    ($count:expr, $most:expr, $name:ident[$($kind:tt)*]$arguments:tt) => {
         match $count {
-            12 => $name::<$target, 12>$arguments,
-            11 => $name::<$target, 11>$arguments,
-            10 => $name::<$target, 10>$arguments,
-            9 => $name::<$target, 9>$arguments,
-            8 => $name::<$target, 8>$arguments,
-            7 => $name::<$target, 7>$arguments,
-            6 => $name::<$target, 6>$arguments,
-            5 => $name::<$target, 5>$arguments,
-            4 => $name::<$target, 4>$arguments,
-            3 => $name::<$target, 3>$arguments,
-            2 => $name::<$target, 2>$arguments,
-            _ => $name::<$target, 1>$arguments,
+            12 if 12 <= $most => $name::<$($kind)* 12>$arguments,
+            11 if 11 <= $most => $name::<$($kind)* 11>$arguments,
+            10 if 10 <= $most => $name::<$($kind)* 10>$arguments,
+            9 if 9 <= $most => $name::<$($kind)* 9>$arguments,
+            8 if 8 <= $most => $name::<$($kind)* 8>$arguments,
+            7 if 7 <= $most => $name::<$($kind)* 7>$arguments,
+            6 if 6 <= $most => $name::<$($kind)* 6>$arguments,
+            5 if 5 <= $most => $name::<$($kind)* 5>$arguments,
+            4 if 4 <= $most => $name::<$($kind)* 4>$arguments,
+            3 => $name::<$($kind)* 3>$arguments,
+            2 => $name::<$($kind)* 2>$arguments,
+            _ => $name::<$($kind)* 1>$arguments,
         }
     };
 }
@@ -281,14 +252,5 @@ impl Tiles {
             let first = self.first(tile);
             (first, self.first(tile + 1) - first)
         })
-    }
-}
-
-#[inline(always)]
-fn multiply_add<T: Target>(left: f32, right: f32, sum: f32) -> f32 {
-    if T::FUSED {
-        left.mul_add(right, sum)
-    } else {
-        left * right + sum
     }
 }

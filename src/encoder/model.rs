@@ -62,9 +62,8 @@ impl Bert {
             Some(kernel) => Level::forced(kernel)?,
         };
         let device_name = name_of(&device);
-        let is_native = kernel != Some(Kernel::Candle)
-            && device.is_cpu()
-            && NativeLayers::suit(&files.config);
+        let is_native =
+            kernel != Some(Kernel::Candle) && device.is_cpu() && NativeLayers::suit(&files.config);
         let layers = if is_native {
             Layers::Native(NativeLayers::pack(level, &parameters.layers, heads))
         } else {

@@ -64,6 +64,7 @@ impl NativeLayers {
         PackedLinear::suits(hidden, wide)
             && PackedLinear::suits(wide, hidden)
             && PackedLinear::suits(hidden, head_length)
+            && Heads::suit(head_length)
     }
 
     /// Packs layers that [`suit`](Self::suit).
@@ -115,7 +116,13 @@ impl NativeLayers {
         kernel::quantise(level, hidden, self.width, &mut with.activations);
         let wide = layer.widen.outputs();
         with.wide.resize(hidden.len() / self.width * wide, 0.0);
-        multiply(level, &with.activations, &layer.widen, Effect::Gelu, &mut with.wide);
+        multiply(
+            level,
+            &with.activations,
+            &layer.widen,
+            Effect::Gelu,
+            &mut with.wide,
+        );
         kernel::quantise(level, &with.wide, wide, &mut with.activations);
         multiply(level, &with.activations, &layer.narrow, Effect::Add, hidden);
         kernel::normalise(level, hidden, &layer.narrow_norm);

@@ -139,8 +139,14 @@ fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Er
         matrices += 1;
         row_change_max = row_change_max.max(quantised.row_change_max);
         let scale_name = format!("{name}{SCALE_SUFFIX}");
-        let scales = quantised.scales.iter().flat_map(|scale| scale.to_le_bytes());
-        let integers = quantised.integers.iter().map(|integer| integer.cast_unsigned());
+        let scales = quantised
+            .scales
+            .iter()
+            .flat_map(|scale| scale.to_le_bytes());
+        let integers = quantised
+            .integers
+            .iter()
+            .map(|integer| integer.cast_unsigned());
         written.push((scale_name, Dtype::F32, vec![shape[0]], scales.collect()));
         written.push((name.to_owned(), Dtype::I8, shape, integers.collect()));
     }

@@ -12,6 +12,8 @@ use super::integer::Dot;
 pub(super) struct Avx2;
 
 impl Dot<16> for Avx2 {
+    const ROWS_MAX: usize = 6;
+
     #[inline(always)]
     fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 16]; ROWS] {
         #[expect(
@@ -51,7 +53,10 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 16]; R
 
 #[target_feature(enable = "avx2")]
 fn widened(bytes: &[u8; 16]) -> __m256i {
-    #[expect(unsafe_code, reason = "the sixteen bytes that are read are those of the array")]
+    #[expect(
+        unsafe_code,
+        reason = "the sixteen bytes that are read are those of the array"
+    )]
     // SAFETY: see the reason above; the load needs no alignment.
     let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) };
     _mm256_cvtepi8_epi16(bytes)
@@ -59,7 +64,10 @@ fn widened(bytes: &[u8; 16]) -> __m256i {
 
 #[target_feature(enable = "avx2")]
 pub(super) fn store(lanes: __m256i, out: &mut [i32; 8]) {
-    #[expect(unsafe_code, reason = "the 32 bytes that are written are those of the array")]
+    #[expect(
+        unsafe_code,
+        reason = "the 32 bytes that are written are those of the array"
+    )]
     // SAFETY: see the reason above; the store needs no alignment.
     unsafe {
         _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), lanes);

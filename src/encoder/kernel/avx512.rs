@@ -11,6 +11,8 @@ use super::integer::Dot;
 pub(super) struct Avx512Vnni;
 
 impl Dot<32> for Avx512Vnni {
+    const ROWS_MAX: usize = 12;
+
     #[inline(always)]
     fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; ROWS] {
         #[expect(
@@ -49,7 +51,10 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
 
 #[target_feature(enable = "avx512f")]
 fn load(bytes: &[u8; 64]) -> __m512i {
-    #[expect(unsafe_code, reason = "the 64 bytes that are read are those of the array")]
+    #[expect(
+        unsafe_code,
+        reason = "the 64 bytes that are read are those of the array"
+    )]
     // SAFETY: see the reason above; the load needs no alignment.
     unsafe {
         _mm512_loadu_si512(bytes.as_ptr().cast::<__m512i>())
@@ -58,7 +63,10 @@ fn load(bytes: &[u8; 64]) -> __m512i {
 
 #[target_feature(enable = "avx512f")]
 fn store(lanes: __m512i, out: &mut [i32; 16]) {
-    #[expect(unsafe_code, reason = "the 64 bytes that are written are those of the array")]
+    #[expect(
+        unsafe_code,
+        reason = "the 64 bytes that are written are those of the array"
+    )]
     // SAFETY: see the reason above; the store needs no alignment.
     unsafe {
         _mm512_storeu_si512(out.as_mut_ptr().cast::<__m512i>(), lanes);

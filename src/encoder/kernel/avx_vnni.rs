@@ -11,6 +11,8 @@ use super::integer::Dot;
 pub(super) struct AvxVnni;
 
 impl Dot<32> for AvxVnni {
+    const ROWS_MAX: usize = 3;
+
     #[inline(always)]
     fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; ROWS] {
         #[expect(
@@ -51,7 +53,10 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
 
 #[target_feature(enable = "avx2")]
 fn load(bytes: &[u8; 32]) -> __m256i {
-    #[expect(unsafe_code, reason = "the 32 bytes that are read are those of the array")]
+    #[expect(
+        unsafe_code,
+        reason = "the 32 bytes that are read are those of the array"
+    )]
     // SAFETY: see the reason above; the load needs no alignment.
     unsafe {
         _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>())

@@ -1,27 +1,20 @@
 //! What stays in 32-bit floats: attention, normalisation, GELU and the exponential.
 //!
-//! A matrix to multiply by is cut in panels of [`PANEL`] columns, `[panel][row][column]`, so that one
-//! tile of the product reads it from one end to the other and keeps its sums in registers. Every
-//! output is added up in one order, whatever lies beside it: the vector of a text does not depend on
-//! its batch.
+//! Attention goes through a head of a sequence sixteen queries at a time, a query a lane: their scores
+//! with every token, the softmax and the sum of values stay in the first-level cache, and no step has
+//! to add up across lanes. Every output is added up in one order, whatever lies beside it: the vector
+//! of a text does not depend on its batch.
 
-use super::{Target, Tiles, by_rows, multiply_add, operation};
+use super::lanes::{LANES, Lanes, multiply_add};
+use super::{Tiles, by_rows, operation};
 
-/// The columns of a panel: one register of AVX-512, two of AVX2, four of NEON or SSE.
-pub(in crate::encoder) const PANEL: usize = 16;
-
-/// The most rows of a tile on any level.
-const ROWS_MAX: usize = 12;
+/// How much each of sixteen queries heeds a token.
+type Heed = [f32; LANES];
 
 /// What attention computes in; it grows to the longest sequence and is used again by every head.
 #[derive(Default)]
 pub(in crate::encoder) struct Attention {
-    /// Panels of keys, a token a column.
-    keys: Vec<f32>,
-    /// Panels of values, a token a row.
-    values: Vec<f32>,
-    /// How much each query of a tile heeds each token.
-    scores: Vec<f32>,
+    scores: Vec<Heed>,
 }
 
 /// One head of one sequence.
@@ -29,7 +22,7 @@ pub(in crate::encoder) struct Attention {
 pub(in crate::encoder) struct Heads<'rows> {
     /// A row a token: its query, its key and its value.
     pub(in crate::encoder) rows: &'rows [f32],
-    /// The length of each of the three; a multiple of [`PANEL`].
+    /// The length of each of the three: 32 or 64.
     pub(in crate::encoder) length: usize,
     /// Where the result goes in each row of the context.
     pub(in crate::encoder) place: usize,
@@ -38,17 +31,9 @@ pub(in crate::encoder) struct Heads<'rows> {
 }
 
 impl Heads<'_> {
-    fn tokens(&self) -> usize {
-        self.rows.len() / self.stride().max(1)
-    }
-
-    fn stride(&self) -> usize {
-        3 * self.length
-    }
-
-    /// The tokens that fill whole panels.
-    fn padded(&self) -> usize {
-        self.tokens().next_multiple_of(PANEL)
+    /// Whether attention is compiled for heads of this length, which are those of nearly every BERT.
+    pub(in crate::encoder) fn suit(length: usize) -> bool {
+        matches!(length, 32 | 64)
     }
 }
 
@@ -70,96 +55,131 @@ pub(in crate::encoder) struct Norm {
 }
 
 #[inline(always)]
-fn attend_body<T: Target>(heads: Heads<'_>, scratch: &mut Attention, context: &mut [f32]) {
-    fill(heads, scratch);
-    for (first, count) in Tiles::of(heads.tokens(), T::FLOAT_ROWS).spans() {
-        by_rows!(count, attend_tile::<T, _>(heads, first, scratch, context));
+fn attend_body<L: Lanes>(heads: Heads<'_>, scratch: &mut Attention, context: &mut [f32]) {
+    match heads.length {
+        64 => attend_rows::<L, 64, 192>(heads, scratch, context),
+        _ => attend_rows::<L, 32, 96>(heads, scratch, context),
     }
 }
 
-/// Cuts the keys and the values in panels.
+/// `STRIDE` is three times `LENGTH`.
 #[inline(always)]
-fn fill(heads: Heads<'_>, scratch: &mut Attention) {
-    let (length, tokens) = (heads.length, heads.tokens());
-    scratch.keys.clear();
-    scratch.keys.resize(heads.padded() * length, 0.0);
-    scratch.values.resize(tokens * length, 0.0);
-    scratch.scores.resize(ROWS_MAX * heads.padded(), 0.0);
-    let panels = scratch.keys.chunks_exact_mut(length * PANEL);
-    let rows = heads.rows.chunks(PANEL * heads.stride());
-    for (panel, rows) in panels.zip(rows) {
-        let (columns, _) = panel.as_chunks_mut::<PANEL>();
-        for (lane, row) in rows.chunks_exact(heads.stride()).enumerate() {
-            for (column, key) in columns.iter_mut().zip(&row[length..2 * length]) {
-                column[lane] = *key;
-            }
-        }
-    }
-    for (token, row) in heads.rows.chunks_exact(heads.stride()).enumerate() {
-        let (pieces, _) = row[2 * length..].as_chunks::<PANEL>();
-        for (panel, piece) in pieces.iter().enumerate() {
-            let start = (panel * tokens + token) * PANEL;
-            scratch.values[start..start + PANEL].copy_from_slice(piece);
-        }
-    }
-}
-
-/// Some queries of a head, from the first step to the last.
-#[inline(always)]
-fn attend_tile<T: Target, const ROWS: usize>(
+fn attend_rows<L: Lanes, const LENGTH: usize, const STRIDE: usize>(
     heads: Heads<'_>,
-    first: usize,
     scratch: &mut Attention,
     context: &mut [f32],
 ) {
-    let padded = heads.padded();
-    let queries: [&[f32]; ROWS] = std::array::from_fn(|row| {
-        let start = (first + row) * heads.stride();
-        &heads.rows[start..start + heads.length]
-    });
-    let panels = scratch.keys.chunks_exact(heads.length * PANEL);
-    for (panel, keys) in panels.enumerate() {
-        let sums = tile::<T, ROWS>(queries, keys);
-        for (row, sums) in sums.iter().enumerate() {
-            let start = row * padded + panel * PANEL;
-            scratch.scores[start..start + PANEL].copy_from_slice(sums);
+    let (rows, _) = heads.rows.as_chunks::<STRIDE>();
+    scratch.scores.resize(rows.len(), [0.0; LANES]);
+    let scores = &mut scratch.scores[..rows.len()];
+    let outs = context.chunks_mut((LANES * heads.width).max(1));
+    for (queries, out) in rows.chunks(LANES).zip(outs) {
+        let mut lanes: [Heed; LENGTH] = [[0.0; LANES]; LENGTH];
+        for (lane, query) in queries.iter().enumerate() {
+            for (lanes, value) in lanes.iter_mut().zip(query) {
+                lanes[lane] = *value;
+            }
         }
-    }
-    for row in scratch.scores.chunks_exact_mut(padded).take(ROWS) {
-        softmax::<T>(&mut row[..heads.tokens()]);
-    }
-    let shares: [&[f32]; ROWS] = std::array::from_fn(|row| {
-        let start = row * padded;
-        &scratch.scores[start..start + heads.tokens()]
-    });
-    let panels = scratch.values.chunks_exact(heads.tokens() * PANEL);
-    for (panel, values) in panels.enumerate() {
-        let sums = tile::<T, ROWS>(shares, values);
-        for (row, sums) in sums.iter().enumerate() {
-            let start = (first + row) * heads.width + heads.place + panel * PANEL;
-            context[start..start + PANEL].copy_from_slice(sums);
+        for (first, count) in Tiles::of(rows.len(), L::SUMS).spans() {
+            let keys = &rows[first..first + count];
+            let scores = &mut scores[first..first + count];
+            by_rows!(
+                count,
+                L::SUMS,
+                score_tile[L, LENGTH, STRIDE,](keys, &lanes, scores)
+            );
+        }
+        let shares = softmax::<L>(scores);
+        for (first, count) in Tiles::of(queries.len(), L::SUMS).spans() {
+            let taken = Taken {
+                scores,
+                first,
+                shares: &shares,
+                out: &mut out[first * heads.width + heads.place..],
+                width: heads.width,
+            };
+            by_rows!(
+                count,
+                L::SUMS,
+                take_tile[L, LENGTH, STRIDE,](rows, taken)
+            );
         }
     }
 }
 
-/// The product of some rows with a panel that has as many rows as they have values.
+/// The scores of some keys with every query.
 #[inline(always)]
-fn tile<T: Target, const ROWS: usize>(
-    inputs: [&[f32]; ROWS],
-    panel: &[f32],
-) -> [[f32; PANEL]; ROWS] {
-    let (panel, _) = panel.as_chunks::<PANEL>();
-    let inputs = inputs.map(|input| &input[..panel.len()]);
-    let mut sums = [[0.0_f32; PANEL]; ROWS];
-    for (depth, weights) in panel.iter().enumerate() {
+fn score_tile<L: Lanes, const LENGTH: usize, const STRIDE: usize, const ROWS: usize>(
+    rows: &[[f32; STRIDE]],
+    queries: &[Heed; LENGTH],
+    scores: &mut [Heed],
+) {
+    let Some(rows) = rows.first_chunk::<ROWS>() else {
+        return;
+    };
+    let mut sums = [L::splat(0.0); ROWS];
+    for (at, queries) in queries.iter().enumerate() {
+        let queries = L::load(queries);
         for row in 0..ROWS {
-            let input = inputs[row][depth];
-            for lane in 0..PANEL {
-                sums[row][lane] = multiply_add::<T>(input, weights[lane], sums[row][lane]);
-            }
+            let key = L::splat(rows[row][LENGTH + at]);
+            sums[row] = key.multiply_add(queries, sums[row]);
         }
     }
-    sums
+    for (scores, sums) in scores.iter_mut().zip(sums) {
+        sums.store(scores);
+    }
+}
+
+/// What some queries take from the values, and where it goes.
+struct Taken<'a> {
+    scores: &'a [Heed],
+    /// The lane of the first query.
+    first: usize,
+    /// What each lane's sums are multiplied by.
+    shares: &'a Heed,
+    out: &'a mut [f32],
+    width: usize,
+}
+
+#[inline(always)]
+fn take_tile<L: Lanes, const LENGTH: usize, const STRIDE: usize, const ROWS: usize>(
+    rows: &[[f32; STRIDE]],
+    taken: Taken<'_>,
+) {
+    for piece in 0..LENGTH / LANES {
+        let mut sums = [L::splat(0.0); ROWS];
+        for (row, scores) in rows.iter().zip(taken.scores) {
+            let (pieces, _) = row[2 * LENGTH..].as_chunks::<LANES>();
+            let values = L::load(&pieces[piece]);
+            let scores = &scores[taken.first..taken.first + ROWS];
+            for query in 0..ROWS {
+                sums[query] = L::splat(scores[query]).multiply_add(values, sums[query]);
+            }
+        }
+        for (query, sums) in sums.into_iter().enumerate() {
+            let share = L::splat(taken.shares[taken.first + query]);
+            let (places, _) = taken.out[query * taken.width..].as_chunks_mut::<LANES>();
+            sums.multiply(share).store(&mut places[piece]);
+        }
+    }
+}
+
+/// Makes powers of e of the scores, each less the largest of its lane, and gives one over their sums.
+#[inline(always)]
+fn softmax<L: Lanes>(scores: &mut [Heed]) -> Heed {
+    let mut largest = L::splat(f32::NEG_INFINITY);
+    for scores in scores.iter() {
+        largest = largest.larger(L::load(scores));
+    }
+    let mut sums = L::splat(0.0);
+    for scores in scores {
+        let power = power_of_e(L::load(scores).subtract(largest));
+        power.store(scores);
+        sums = sums.add(power);
+    }
+    let mut shares = [0.0; LANES];
+    sums.store(&mut shares);
+    shares.map(f32::recip)
 }
 
 /// Past this, the error function of x/√2 is one to five digits.
@@ -180,15 +200,11 @@ const GELU_POLYNOMIAL: [f32; 9] = [
 
 /// The Gaussian error linear unit.
 #[inline(always)]
-pub(super) fn gelu<T: Target>(value: f32) -> f32 {
+pub(super) fn gelu<L: Lanes>(value: f32) -> f32 {
     let bounded = value.clamp(-GELU_BOUND, GELU_BOUND);
-    let at = multiply_add::<T>(
-        bounded * bounded,
-        2.0 / (GELU_BOUND * GELU_BOUND),
-        -1.0,
-    );
-    let quotient = polynomial::<T, 9>(&GELU_POLYNOMIAL, at);
-    0.5 * value * multiply_add::<T>(bounded, quotient, 1.0)
+    let at = multiply_add::<L>(bounded * bounded, 2.0 / (GELU_BOUND * GELU_BOUND), -1.0);
+    let quotient = polynomial::<L, 9>(&GELU_POLYNOMIAL, at);
+    0.5 * value * multiply_add::<L>(bounded, quotient, 1.0)
 }
 
 /// 2^x for x in −0.5..0.5, to seven digits.
@@ -202,27 +218,31 @@ const POWER_POLYNOMIAL: [f32; 6] = [
 ];
 
 #[inline(always)]
-fn polynomial<T: Target, const TERMS: usize>(factors: &[f32; TERMS], at: f32) -> f32 {
+fn polynomial<L: Lanes, const TERMS: usize>(factors: &[f32; TERMS], at: f32) -> f32 {
     let mut sum = factors[TERMS - 1];
     for term in (0..TERMS - 1).rev() {
-        sum = multiply_add::<T>(sum, at, factors[term]);
+        sum = multiply_add::<L>(sum, at, factors[term]);
     }
     sum
 }
 
 /// e^x for x ≤ 0; what would be below the smallest float is about 1e-38.
 #[inline(always)]
-fn power_of_e<T: Target>(exponent: f32) -> f32 {
+fn power_of_e<L: Lanes>(exponents: L) -> L {
     // Adding 1.5 × 2²³ rounds to a whole number and leaves it in the lowest bits.
-    const ROUNDER: f32 = 12_582_912.0;
+    let rounder = L::splat(12_582_912.0);
     // The exponent of the smallest float that has full precision.
-    const EXPONENT_MIN: f32 = -126.0;
-    let binary = larger(exponent * std::f32::consts::LOG2_E, EXPONENT_MIN);
-    let shifted = binary + ROUNDER;
-    let fraction = binary - (shifted - ROUNDER);
-    let exponent_bits = shifted.to_bits() << 23;
-    let mantissa = polynomial::<T, 6>(&POWER_POLYNOMIAL, fraction);
-    f32::from_bits(mantissa.to_bits().wrapping_add(exponent_bits))
+    let exponent_min = L::splat(-126.0);
+    let binary = exponents.multiply(L::splat(std::f32::consts::LOG2_E));
+    let binary = exponent_min.larger(binary);
+    let shifted = binary.add(rounder);
+    let fraction = binary.subtract(shifted.subtract(rounder));
+    let [first @ .., last] = POWER_POLYNOMIAL;
+    let mut mantissa = L::splat(last);
+    for factor in first.into_iter().rev() {
+        mantissa = mantissa.multiply_add(fraction, L::splat(factor));
+    }
+    mantissa.scale_by_bits(shifted)
 }
 
 /// One instruction, where `f32::max` takes three to be right about what is no number.
@@ -235,18 +255,6 @@ pub(super) fn larger(left: f32, right: f32) -> f32 {
 #[inline(always)]
 pub(super) fn smaller(left: f32, right: f32) -> f32 {
     if right < left { right } else { left }
-}
-
-#[inline(always)]
-fn softmax<T: Target>(scores: &mut [f32]) {
-    let largest = lanes(scores, f32::NEG_INFINITY, |score| score, larger);
-    for score in scores.iter_mut() {
-        *score = power_of_e::<T>(*score - largest);
-    }
-    let share = sum(scores, |share| share).recip();
-    for score in scores.iter_mut() {
-        *score *= share;
-    }
 }
 
 /// Combines what `read` makes of each value, in sixteen lanes that do not wait for each other.
@@ -275,7 +283,7 @@ fn sum(values: &[f32], read: impl Fn(f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn normalise_body<T: Target>(values: &mut [f32], norm: &Norm) {
+fn normalise_body<L: Lanes>(values: &mut [f32], norm: &Norm) {
     let width = norm.scale.len().max(1);
     let share = 1.0 / as_float(width);
     for row in values.chunks_exact_mut(width) {
@@ -286,7 +294,7 @@ fn normalise_body<T: Target>(values: &mut [f32], norm: &Norm) {
         let variance = sum(row, |value| value * value) * share;
         let factor = (variance + norm.epsilon).sqrt().recip();
         for ((value, scale), shift) in row.iter_mut().zip(&norm.scale).zip(&norm.shift) {
-            *value = multiply_add::<T>(*value * factor, *scale, *shift);
+            *value = multiply_add::<L>(*value * factor, *scale, *shift);
         }
     }
 }

@@ -13,8 +13,9 @@ use std::ops::Range;
 
 use super::float::{gelu, lanes, larger, smaller};
 #[cfg(target_arch = "x86_64")]
-use super::{Avx2Target, Avx512Target};
-use super::{Instructions, Level, PortableTarget, Target, Tiles, multiply_add, operation};
+use super::lanes::{Avx2Lanes, Avx512Lanes};
+use super::lanes::{Lanes, PortableLanes, multiply_add};
+use super::{Instructions, Level, Tiles, by_rows, operation};
 
 /// How many integers of one row or column lie together: what one instruction adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,13 +24,15 @@ pub(in crate::encoder) enum Layout {
     Quads,
     /// Two, which an activation holds as 16-bit integers, in panels of 16 columns.
     Pairs,
+    /// One, as a float, in panels of 16 columns.
+    Singles,
 }
 
 impl Layout {
     /// What the kernels of a level read.
     pub(in crate::encoder) fn of(level: Level) -> Self {
         match level.0 {
-            Instructions::Portable => Self::Pairs,
+            Instructions::Portable => Self::Singles,
             #[cfg(target_arch = "x86_64")]
             Instructions::Avx2 => Self::Pairs,
             #[cfg(target_arch = "x86_64")]
@@ -41,7 +44,7 @@ impl Layout {
     pub(in crate::encoder) const fn columns(self) -> usize {
         match self {
             Self::Quads => 32,
-            Self::Pairs => 16,
+            Self::Pairs | Self::Singles => 16,
         }
     }
 
@@ -49,6 +52,7 @@ impl Layout {
         match self {
             Self::Quads => 4,
             Self::Pairs => 2,
+            Self::Singles => 1,
         }
     }
 }
@@ -160,16 +164,16 @@ impl Activations {
     }
 }
 
-/// The rows of a tile whose sums fill the registers.
+/// The rows of a tile.
 fn rows_max(level: Level) -> usize {
     match level.0 {
-        Instructions::Portable => 4,
+        Instructions::Portable => super::portable::Portable::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => 6,
+        Instructions::Avx2 => super::avx2::Avx2::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
-        Instructions::AvxVnni => 3,
+        Instructions::AvxVnni => super::avx_vnni::AvxVnni::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512Vnni => 12,
+        Instructions::Avx512Vnni => super::avx512::Avx512Vnni::ROWS_MAX,
     }
 }
 
@@ -179,7 +183,7 @@ operation!(
 );
 
 #[inline(always)]
-fn quantise_body<T: Target>(rows: &[f32], depth: usize, activations: &mut Activations) {
+fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activations) {
     let count = rows.len() / depth.max(1);
     activations.depth = depth;
     activations.factors.clear();
@@ -207,7 +211,7 @@ fn quantise_body<T: Target>(rows: &[f32], depth: usize, activations: &mut Activa
             match activations.layout {
                 Layout::Quads => {
                     for (byte, value) in activations.bytes.iter_mut().zip(row) {
-                        *byte = nearest::<T>(*value - least, inverse) as u8;
+                        *byte = nearest::<L>(*value - least, inverse) as u8;
                     }
                     let (quads, _) = activations.bytes.as_chunks::<4>();
                     for (place, quad) in places.zip(quads) {
@@ -216,11 +220,16 @@ fn quantise_body<T: Target>(rows: &[f32], depth: usize, activations: &mut Activa
                 }
                 Layout::Pairs => {
                     for (pair, value) in activations.pairs.iter_mut().zip(row) {
-                        *pair = nearest::<T>(*value - least, inverse) as u16;
+                        *pair = nearest::<L>(*value - least, inverse) as u16;
                     }
                     let (pairs, _) = activations.pairs.as_chunks::<2>();
                     for (place, [low, high]) in places.zip(pairs) {
                         *place = u32::from(*low) | (u32::from(*high) << 16);
+                    }
+                }
+                Layout::Singles => {
+                    for (place, value) in places.zip(row) {
+                        *place = (nearest::<L>(*value - least, inverse) as f32).to_bits();
                     }
                 }
             }
@@ -230,10 +239,10 @@ fn quantise_body<T: Target>(rows: &[f32], depth: usize, activations: &mut Activa
 
 /// The nearest whole number to `value · inverse`, which is between 0 and 255.
 #[inline(always)]
-fn nearest<T: Target>(value: f32, inverse: f32) -> u32 {
+fn nearest<L: Lanes>(value: f32, inverse: f32) -> u32 {
     // Adding 1.5 × 2²³ rounds to a whole number and leaves it in the lowest bits.
     const ROUNDER: f32 = 12_582_912.0;
-    multiply_add::<T>(value, inverse, ROUNDER).to_bits() & 0xff
+    multiply_add::<L>(value, inverse, ROUNDER).to_bits() & 0xff
 }
 
 /// What is done with a product.
@@ -266,17 +275,17 @@ pub(in crate::encoder) fn product(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
-        product_body::<Avx2Target, super::avx2::Avx2, 16>(rows, part, effect, out);
+        product_body::<Avx2Lanes, super::avx2::Avx2, 16>(rows, part, effect, out);
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avxvnni")]
     fn avx_vnni(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
-        product_body::<Avx2Target, super::avx_vnni::AvxVnni, 32>(rows, part, effect, out);
+        product_body::<Avx2Lanes, super::avx_vnni::AvxVnni, 32>(rows, part, effect, out);
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni")]
     fn avx512(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
-        product_body::<Avx512Target, super::avx512::Avx512Vnni, 32>(rows, part, effect, out);
+        product_body::<Avx512Lanes, super::avx512::Avx512Vnni, 32>(rows, part, effect, out);
     }
     #[cfg_attr(
         target_arch = "x86_64",
@@ -288,7 +297,7 @@ pub(in crate::encoder) fn product(
     )]
     match level.0 {
         Instructions::Portable => {
-            product_body::<PortableTarget, super::portable::Pairs, 16>(rows, part, effect, out);
+            product_body::<PortableLanes, super::portable::Portable, 16>(rows, part, effect, out);
         }
         #[cfg(target_arch = "x86_64")]
         // SAFETY: see the reason above.
@@ -304,12 +313,15 @@ pub(in crate::encoder) fn product(
 
 /// The innermost product: `Σ u q` of a tile of rows and a panel of columns.
 pub(super) trait Dot<const COLUMNS: usize> {
+    /// The rows of a tile whose sums fill the registers.
+    const ROWS_MAX: usize;
+
     /// `units` are the steps of the tile, `panel` the same steps of the columns.
     fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; COLUMNS]; ROWS];
 }
 
 #[inline(always)]
-fn product_body<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize>(
+fn product_body<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize>(
     rows: &Activations,
     part: Part<'_>,
     effect: Effect,
@@ -329,20 +341,11 @@ fn product_body<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize>(
             effect,
         };
         for (first, count) in rows.tiles().spans() {
-            match count {
-                12 => product_tile::<T, D, COLUMNS, 12>(rows, first, &place, out),
-                11 => product_tile::<T, D, COLUMNS, 11>(rows, first, &place, out),
-                10 => product_tile::<T, D, COLUMNS, 10>(rows, first, &place, out),
-                9 => product_tile::<T, D, COLUMNS, 9>(rows, first, &place, out),
-                8 => product_tile::<T, D, COLUMNS, 8>(rows, first, &place, out),
-                7 => product_tile::<T, D, COLUMNS, 7>(rows, first, &place, out),
-                6 => product_tile::<T, D, COLUMNS, 6>(rows, first, &place, out),
-                5 => product_tile::<T, D, COLUMNS, 5>(rows, first, &place, out),
-                4 => product_tile::<T, D, COLUMNS, 4>(rows, first, &place, out),
-                3 => product_tile::<T, D, COLUMNS, 3>(rows, first, &place, out),
-                2 => product_tile::<T, D, COLUMNS, 2>(rows, first, &place, out),
-                _ => product_tile::<T, D, COLUMNS, 1>(rows, first, &place, out),
-            }
+            by_rows!(
+                count,
+                D::ROWS_MAX,
+                product_tile[L, D, COLUMNS,](rows, first, &place, out)
+            );
         }
     }
 }
@@ -366,7 +369,7 @@ struct Place<'linear, const COLUMNS: usize> {
 }
 
 #[inline(always)]
-fn product_tile<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: usize>(
+fn product_tile<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: usize>(
     rows: &Activations,
     first: usize,
     place: &Place<'_, COLUMNS>,
@@ -380,14 +383,15 @@ fn product_tile<T: Target, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: us
         let (targets, _) = out[start..].as_chunks_mut::<COLUMNS>();
         let target = &mut targets[0];
         let value = |column: usize| {
-            let constant =
-                multiply_add::<T>(factor.least, place.sums[column], place.bias[column]);
+            let constant = multiply_add::<L>(factor.least, place.sums[column], place.bias[column]);
             let scaled = place.scales[column] * factor.scale;
-            multiply_add::<T>(scaled, sums[column] as f32, constant)
+            multiply_add::<L>(scaled, sums[column] as f32, constant)
         };
         match place.effect {
             Effect::Store => (0..COLUMNS).for_each(|column| target[column] = value(column)),
-            Effect::Gelu => (0..COLUMNS).for_each(|column| target[column] = gelu::<T>(value(column))),
+            Effect::Gelu => {
+                (0..COLUMNS).for_each(|column| target[column] = gelu::<L>(value(column)))
+            }
             Effect::Add => (0..COLUMNS).for_each(|column| target[column] += value(column)),
         }
     }

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::float::gelu;
 use super::integer::Dot;
+use super::lanes::PortableLanes;
 use super::*;
 
 /// Numbers between −1 and 1 that follow from their seed.
@@ -39,8 +40,14 @@ impl Weights {
         let integers = bytes(depth * columns, seed);
         Self {
             // −128 is no weight: the form is symmetric.
-            integers: integers.iter().map(|it| it.cast_signed().max(-127)).collect(),
-            scales: numbers(columns, seed ^ 5).iter().map(|it| it.abs() + 0.1).collect(),
+            integers: integers
+                .iter()
+                .map(|it| it.cast_signed().max(-127))
+                .collect(),
+            scales: numbers(columns, seed ^ 5)
+                .iter()
+                .map(|it| it.abs() + 0.1)
+                .collect(),
             bias: numbers(columns, seed ^ 6),
         }
     }
@@ -55,16 +62,13 @@ impl Weights {
     }
 }
 
-/// The integer that a row's value becomes, from the definition.
-fn quantised(row: &[f32]) -> Vec<(f64, i32)> {
+/// What a row's values are once they were integers, from the definition.
+fn quantised(row: &[f32]) -> Vec<f64> {
     let least = row.iter().copied().fold(f32::INFINITY, f32::min);
     let most = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let scale = (most - least) / 255.0;
-    let integer = |value: f32| {
-        let integer = ((value - least) / scale.max(f32::MIN_POSITIVE)).round_ties_even();
-        (f64::from(scale * integer + least), 0)
-    };
-    row.iter().map(|value| integer(*value)).collect()
+    let scale = ((most - least) / 255.0).max(f32::MIN_POSITIVE);
+    let value = |value: f32| scale * ((value - least) / scale).round_ties_even() + least;
+    row.iter().map(|it| f64::from(value(*it))).collect()
 }
 
 proptest! {
@@ -90,7 +94,7 @@ proptest! {
                 let row = quantised(row);
                 for (column, found) in out.iter().enumerate() {
                     let integers = &weights.integers[column * depth..(column + 1) * depth];
-                    let products = row.iter().zip(integers).map(|((value, _), weight)| value * f64::from(*weight));
+                    let products = row.iter().zip(integers).map(|(value, weight)| value * f64::from(*weight));
                     let sum = products.sum::<f64>() * f64::from(weights.scales[column]);
                     let expected = 1.0 + sum + f64::from(weights.bias[column]);
                     // One integer of a row may be rounded the other way.
@@ -171,58 +175,69 @@ proptest! {
     }
 }
 
-/// Holds the integers of each kernel that this machine has against those of its portable twin.
+/// Holds the integers of each kernel that this machine has against those of the definition.
 fn for_each_kernel<const ROWS: usize>(steps: usize, seed: u32) {
     let mut state = bytes(steps * ROWS * 4, seed).into_iter();
     let mut next = || state.next().unwrap();
-    let quads: Vec<[u32; ROWS]> = (0..steps)
+    let units: Vec<[u32; ROWS]> = (0..steps)
         .map(|_| std::array::from_fn(|_| u32::from_le_bytes([next(), next(), next(), next()])))
-        .collect();
-    // A pair holds the integers of bytes as 16 bits.
-    let pairs: Vec<[u32; ROWS]> = quads
-        .iter()
-        .map(|units| units.map(|unit| unit & 0x00ff_00ff))
         .collect();
     let panel: Vec<u8> = bytes(steps * 128, seed ^ 9)
         .iter()
         .map(|byte| byte.cast_signed().max(-127).cast_unsigned())
         .collect();
-    let narrow = &panel[..steps * 32];
-    let portable_pairs = portable::Pairs::tile::<ROWS>(&pairs, narrow);
-    let portable_quads = portable::Quads::tile::<ROWS>(&quads, &panel);
+    check_kernels(&units, &panel);
+}
+
+fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
+    let of_quad = |unit: u32| unit.to_le_bytes().map(i32::from).to_vec();
+    let of_pair = |unit: u32| vec![(unit & 0xffff).cast_signed(), (unit >> 16).cast_signed()];
+    let of_single = |unit: u32| vec![f32::from_bits(unit) as i32];
+    // Integers of a byte each, as 16 bits.
+    let masked = |mask: u32| -> Vec<[u32; ROWS]> {
+        let units = quads.iter().map(|units| units.map(|unit| unit & mask));
+        units.collect()
+    };
+    let pairs = masked(0x00ff_00ff);
+    let mut singles = masked(0xff);
+    for unit in singles.iter_mut().flatten() {
+        *unit = f32::from(u8::try_from(*unit).unwrap()).to_bits();
+    }
+    let part = |bytes: usize| &panel[..quads.len() * bytes];
     for level in Level::available() {
         match level.0 {
-            Instructions::Portable => {}
+            Instructions::Portable => assert_eq!(
+                portable::Portable::tile::<ROWS>(&singles, part(16)),
+                portable::twin::<ROWS, 16>(&singles, part(16), of_single)
+            ),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => {
-                assert_eq!(avx2::Avx2::tile::<ROWS>(&pairs, narrow), portable_pairs);
-            }
+            Instructions::Avx2 => assert_eq!(
+                avx2::Avx2::tile::<ROWS>(&pairs, part(32)),
+                portable::twin::<ROWS, 16>(&pairs, part(32), of_pair)
+            ),
             #[cfg(target_arch = "x86_64")]
-            Instructions::AvxVnni => {
-                assert_eq!(avx_vnni::AvxVnni::tile::<ROWS>(&quads, &panel), portable_quads);
-            }
+            Instructions::AvxVnni => assert_eq!(
+                avx_vnni::AvxVnni::tile::<ROWS>(quads, part(128)),
+                portable::twin::<ROWS, 32>(quads, part(128), of_quad)
+            ),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx512Vnni => {
-                assert_eq!(avx512::Avx512Vnni::tile::<ROWS>(&quads, &panel), portable_quads);
-            }
+            Instructions::Avx512Vnni => assert_eq!(
+                avx512::Avx512Vnni::tile::<ROWS>(quads, part(128)),
+                portable::twin::<ROWS, 32>(quads, part(128), of_quad)
+            ),
         }
     }
 }
 
 #[test]
 fn the_largest_integers_do_not_saturate() {
-    let units = [[0x00ff_00ff_u32; 2]; 384];
-    let quads = [[0xffff_ffff_u32; 2]; 384];
-    let panel = vec![127; 384 * 128];
-    assert_eq!(
-        portable::Pairs::tile::<2>(&units, &panel[..384 * 32])[1][7],
-        768 * 255 * 127
-    );
-    assert_eq!(
-        portable::Quads::tile::<2>(&quads, &panel)[0][31],
-        1536 * 255 * 127
-    );
-    for_each_kernel::<6>(384, 3);
+    let units = [[0xffff_ffff_u32; 2]; 384];
+    for weight in [127_i8, -127] {
+        check_kernels(&units, &[weight.cast_unsigned(); 384 * 128]);
+    }
+    let singles = [[255.0_f32.to_bits(); 2]; 1536];
+    let sums = portable::Portable::tile::<2>(&singles, &[127; 1536 * 16]);
+    assert_eq!(sums[1][15], 1536 * 255 * 127);
 }
 
 #[test]
@@ -240,10 +255,10 @@ fn gelu_is_near_the_error_function() {
         (0.5, 0.345_731_23),
     ];
     for (at, expected) in table {
-        assert_close(gelu::<PortableTarget>(at), expected, 4e-5);
+        assert_close(gelu::<PortableLanes>(at), expected, 4e-5);
     }
-    assert_close(gelu::<PortableTarget>(100.0), 100.0, 1e-3);
-    assert_close(gelu::<PortableTarget>(-100.0), 0.0, 1e-3);
+    assert_close(gelu::<PortableLanes>(100.0), 100.0, 1e-3);
+    assert_close(gelu::<PortableLanes>(-100.0), 0.0, 1e-3);
 }
 
 #[test]
@@ -271,11 +286,17 @@ fn a_kernel_reads_as_it_prints_and_one_that_the_machine_lacks_is_refused_by_name
         assert_eq!(kernel.to_string().parse::<Kernel>().unwrap(), kernel);
     }
     let problem = "avx3".parse::<Kernel>().unwrap_err().to_string();
-    assert!(problem.contains("\"avx3\"") && problem.contains("avx2"), "{problem}");
+    assert!(
+        problem.contains("\"avx3\"") && problem.contains("avx2"),
+        "{problem}"
+    );
     for kernel in Kernel::ALL {
         match Level::forced(kernel) {
             Ok(level) => assert_eq!(level.kernel(), kernel),
-            Err(problem) => assert!(problem.to_string().contains(&kernel.to_string()), "{problem}"),
+            Err(problem) => assert!(
+                problem.to_string().contains(&kernel.to_string()),
+                "{problem}"
+            ),
         }
     }
     assert!(Level::forced(Kernel::Portable).is_ok() && Level::forced(Kernel::Candle).is_err());
