@@ -18,7 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Environment;
 use crate::config::assemble::{fitting, read_centroids};
 use crate::encoder::queue::Settings;
-use crate::encoder::{Encoder, EncoderQueue, Identity, Passage, windowing};
+use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing};
 use crate::routing::{IntentSignal, Rule, Signals, decide};
 
 #[derive(Debug, Args)]
@@ -225,7 +225,7 @@ async fn ask(
     let mut answers = stream::iter(prompts)
         .map(|text| {
             let asked = clock.now();
-            let embedded = queue.embed(vec![Passage::new(text)]);
+            let embedded = queue.embed(vec![Passage::new(text)], Class::Interactive);
             async move { (asked, embedded.await) }
         })
         .buffer_unordered(concurrency);

@@ -12,6 +12,7 @@ use crate::config::{Environment, assemble};
 use crate::domain::chat::{Message, Role};
 use crate::domain::name::AssistantName;
 use crate::domain::record::Record;
+use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::gateway;
 
@@ -49,7 +50,7 @@ pub(super) fn run(
         text: arguments.text.clone(),
     };
     let ledger = Ledger::open(&engine, "semroute route", String::new());
-    let decided = runtime.block_on(engine.decide(&asked, &[message], ledger));
+    let decided = runtime.block_on(engine.decide(&asked, &[message], Class::Interactive, ledger));
     if let Err(error) = &decided.outcome {
         return Err(Failure::Usage(error.to_string()));
     }

@@ -164,6 +164,8 @@ fn queue_settings(config: &EncoderConfig) -> queue::Settings {
     queue::Settings {
         wait_max: config.wait.get(),
         windows_max: config.windows,
+        threads: (0 < config.threads).then_some(config.threads),
+        remembered_max: config.remember,
         ..queue::Settings::default()
     }
 }

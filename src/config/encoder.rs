@@ -17,6 +17,13 @@ pub struct Encoder {
     /// What of a conversation is embedded: `last_user` is the person's last turn, `weighted` all of
     /// the person's turns, each counting half as much as the next, `all` the model's turns as well.
     pub text: Text,
+    /// How many threads encode; 0 takes one less than the machine has cores. Each prompt is one thread's.
+    #[schemars(range(max = 256))]
+    pub threads: usize,
+    /// How many texts are remembered with their vectors, so that one that comes again costs nothing; 0
+    /// remembers none. Each takes 1.8 kB.
+    #[schemars(range(max = 1_000_000))]
+    pub remember: usize,
     /// The longest that a prompt may wait for the encoder. One that would wait longer takes the
     /// route of the last rule at once, with the reason `encoder_saturated`.
     pub wait: Period,
@@ -44,6 +51,8 @@ impl Default for Encoder {
             model: "embedded".to_owned(),
             device: "auto".to_owned(),
             text: Text::LastUser,
+            threads: 0,
+            remember: crate::encoder::queue::REMEMBERED_MAX,
             wait: Period::of(crate::encoder::queue::WAIT_MAX),
             windows: crate::encoder::windowing::WINDOWS_MAX,
         }

@@ -1,7 +1,7 @@
 //! Embeds many texts at once, for whoever trains, evaluates or measures: without the queue, since nobody
 //! waits for a single one.
 
-use super::windowing::{self, Passage};
+use super::windowing::{self, Passage, Window};
 use super::{Encoder, Error};
 use crate::vector::{self, Vectors};
 
@@ -29,7 +29,7 @@ pub fn embed_all(
             windows.extend(windowed.windows);
             shares.push(windowed.weights);
         }
-        let rows = encoder.encode(&windows)?;
+        let rows = encode_by_all(encoder, &windows)?;
         let mut rows = rows.rows();
         for weights in shares {
             let weighted = rows.by_ref().zip(weights.iter().copied());
@@ -42,4 +42,40 @@ pub fn embed_all(
         on_progress(vectors.len());
     }
     Ok(vectors)
+}
+
+/// Encodes windows by all threads that there are. Each takes its share in one call, a window here and one
+/// there, so that long and short ones fall to all alike.
+fn encode_by_all(encoder: &dyn Encoder, windows: &[Window]) -> Result<Vectors, Error> {
+    let threads = encoder.batching().threads_max.min(windows.len()).max(1);
+    let shares: Vec<Vec<Window>> = (0..threads)
+        .map(|thread| {
+            windows
+                .iter()
+                .skip(thread)
+                .step_by(threads)
+                .cloned()
+                .collect()
+        })
+        .collect();
+    let encoded: Vec<Result<Vectors, Error>> = std::thread::scope(|scope| {
+        let running: Vec<_> = shares
+            .iter()
+            .map(|share| scope.spawn(move || encoder.encode(share)))
+            .collect();
+        let joined = running.into_iter().map(|thread| {
+            let panicked = || Error::Compute("one of its threads panicked".to_owned());
+            thread.join().unwrap_or_else(|_| Err(panicked()))
+        });
+        joined.collect()
+    });
+    let encoded: Vec<Vectors> = encoded.into_iter().collect::<Result<_, _>>()?;
+    let mut rows = Vectors::new(encoder.identity().dimensions);
+    for index in 0..windows.len() {
+        let row = encoded[index % threads].row(index / threads);
+        if !row.is_some_and(|row| rows.push(row)) {
+            return Err(Error::Compute("a vector is missing".to_owned()));
+        }
+    }
+    Ok(rows)
 }

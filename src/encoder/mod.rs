@@ -1,10 +1,10 @@
 //! The sentence encoder inside the process: text in, one unit vector out.
 //!
 //! A text is tokenised on its caller's side ([`Encoder::tokenise`]), cut in windows that the model
-//! can see at once ([`windowing`]), encoded in batches that a single thread forms over all callers
-//! ([`queue`]), and pooled back to one vector. [`Encoder`] is the seam: candle runs every
-//! BERT-shaped model behind it, on CPU or GPU, and a faster kernel for the shipped model may take its place
-//! without a change to anyone who calls.
+//! can see at once ([`windowing`]), encoded in groups that are formed over all callers ([`queue`]), and
+//! pooled back to one vector. [`Encoder`] is the seam: on a CPU the layers of a BERT are ours, with
+//! weights and activations of 8 bits; candle runs those that do not suit, the GPUs, and the reference
+//! that ours are held against.
 
 mod candle;
 pub mod corpus;
@@ -40,7 +40,7 @@ pub use open::open;
     reason = "the engine holds queues of other kinds too"
 )]
 pub use queue::EncoderQueue;
-pub use queue::{Embedding, Refusal};
+pub use queue::{Class, Embedding, Refusal};
 pub use windowing::{Passage, Window};
 
 /// Turns windows of tokens into unit vectors.
@@ -51,9 +51,32 @@ pub trait Encoder: Send + Sync {
     /// The token ids of a text, without the special tokens that frame a window.
     fn tokenise(&self, text: &str) -> Result<Vec<u32>, Error>;
 
-    /// One L2-normalised row a window, in the order given. Blocks for as long as it computes. A row
-    /// does not depend on the windows beside it, but for rounding.
+    /// One L2-normalised row a window, in the order given. Blocks the calling thread for as long as it
+    /// computes, and on a CPU uses no other. A row does not depend on the windows beside it.
     fn encode(&self, windows: &[Window]) -> Result<Vectors, Error>;
+
+    /// How it is best called.
+    fn batching(&self) -> Batching {
+        Batching::default()
+    }
+}
+
+/// How an encoder is best called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Batching {
+    /// How many calls can run beside each other to advantage.
+    pub threads_max: usize,
+    /// The tokens of one call past which more of them make none of them cheaper.
+    pub group_tokens: usize,
+}
+
+impl Default for Batching {
+    fn default() -> Self {
+        Self {
+            threads_max: 1,
+            group_tokens: 1024,
+        }
+    }
 }
 
 /// What an encoder is and where it runs.

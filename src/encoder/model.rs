@@ -1,12 +1,9 @@
 //! A BERT-shaped sentence encoder: tokens to rows, rows through the layers, rows to one unit vector
 //! a window.
 //!
-//! Windows are sorted by length and dealt to groups of nearly equal work. On the CPU each group is one
-//! thread's, from the first layer to the last, so that threads meet once a batch and not once an
-//! operation; a GPU takes a group at a time.
-
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+//! A call goes through its windows in groups that fill the cache and no more. On a CPU it stays on its
+//! caller's thread from the first layer to the last: threads that meet after every operation wait for
+//! the slowest, which on a shared machine is often late.
 
 use candle_core::Device;
 
@@ -18,12 +15,8 @@ use super::open::Files;
 use super::parameters::{Embedding, Parameters};
 use super::tokeniser::Tokeniser;
 use super::weights::Weights;
-use super::{Encoder, Error, FRAME_TOKENS, Identity, Window};
+use super::{Batching, Encoder, Error, FRAME_TOKENS, Identity, Window};
 use crate::vector::{self, Vectors};
-
-/// The fewest tokens that are worth a thread of their own: below, reading the weights takes longer than
-/// the arithmetic, and a second thread would only read them again.
-const GROUP_TOKENS_MIN: usize = 32;
 
 /// The most tokens of a group on the CPU (or one window): its buffers then stay in the second-level cache.
 const GROUP_TOKENS_MAX: usize = 192;
@@ -39,7 +32,6 @@ pub(super) struct Bert {
     level: Level,
     layers: Layers,
     pooling: Pooling,
-    threads: usize,
 }
 
 enum Layers {
@@ -88,7 +80,6 @@ impl Bert {
             level,
             layers,
             pooling: files.pooling,
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
 
@@ -99,23 +90,6 @@ impl Bert {
             Some(found) => Err(Error::WindowTooLong { found, most }),
             None => Ok(()),
         }
-    }
-
-    fn groups(&self, windows: &[Window]) -> Vec<Vec<usize>> {
-        let lengths = windows
-            .iter()
-            .map(|window| window.tokens.len() + FRAME_TOKENS);
-        let lengths: Vec<usize> = lengths.collect();
-        let tokens: usize = lengths.iter().sum();
-        let groups = match &self.layers {
-            Layers::Candle(_) => tokens.div_ceil(DEVICE_GROUP_TOKENS_MAX),
-            Layers::Native(_) => {
-                let worth = tokens / GROUP_TOKENS_MIN;
-                let rounds = tokens.div_ceil(GROUP_TOKENS_MAX * self.threads);
-                worth.min(rounds * self.threads)
-            }
-        };
-        deal(&lengths, groups)
     }
 
     /// The vectors of a group's windows, end to end.
@@ -147,39 +121,6 @@ impl Bert {
         }
         Ok(vectors)
     }
-
-    /// Encodes all groups, by as many threads as there are, and puts every vector in its window's place.
-    fn encode_groups(&self, groups: &[Vec<usize>], windows: &[Window]) -> Result<Vec<f32>, Error> {
-        let width = self.identity.dimensions;
-        let vectors = Mutex::new(Ok(vec![0.0; windows.len() * width]));
-        let next = AtomicUsize::new(0);
-        let work = || {
-            while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let encoded = self.encode_group(group, windows);
-                let Ok(mut vectors) = vectors.lock() else {
-                    return;
-                };
-                match (vectors.as_mut(), encoded) {
-                    (Ok(vectors), Ok(encoded)) => place(vectors, group, &encoded, width),
-                    (Ok(_), Err(problem)) => *vectors = Err(problem),
-                    (Err(_), _) => return,
-                }
-            }
-        };
-        let helpers = match &self.layers {
-            Layers::Native(_) => self.threads.min(groups.len()).saturating_sub(1),
-            Layers::Candle(_) => 0,
-        };
-        std::thread::scope(|scope| {
-            for _ in 0..helpers {
-                scope.spawn(work);
-            }
-            work();
-        });
-        vectors
-            .into_inner()
-            .map_err(|_| Error::Compute("one of its threads panicked".to_owned()))?
-    }
 }
 
 impl Encoder for Bert {
@@ -197,33 +138,55 @@ impl Encoder for Bert {
         if windows.is_empty() {
             return Ok(Vectors::new(width));
         }
-        let vectors = self.encode_groups(&self.groups(windows), windows)?;
+        let mut vectors = vec![0.0; windows.len() * width];
+        for group in groups(windows, self.batching().group_tokens) {
+            let encoded = self.encode_group(&group, windows)?;
+            for (index, vector) in group.iter().zip(encoded.chunks_exact(width)) {
+                vectors[index * width..(index + 1) * width].copy_from_slice(vector);
+            }
+        }
         Vectors::from_flat(width, vectors)
             .ok_or_else(|| Error::Compute("a vector is not whole".to_owned()))
     }
+
+    fn batching(&self) -> Batching {
+        match &self.layers {
+            Layers::Native(_) => Batching {
+                threads_max: std::thread::available_parallelism().map_or(1, usize::from),
+                group_tokens: GROUP_TOKENS_MAX,
+            },
+            Layers::Candle(_) => Batching {
+                threads_max: 1,
+                group_tokens: DEVICE_GROUP_TOKENS_MAX,
+            },
+        }
+    }
 }
 
-/// Deals windows to so many groups (at least one), the longest first, each to the group that has least.
-fn deal(lengths: &[usize], groups: usize) -> Vec<Vec<usize>> {
-    let groups = groups.clamp(1, lengths.len().max(1));
-    let mut order: Vec<usize> = (0..lengths.len()).collect();
-    order.sort_by_key(|index| std::cmp::Reverse(lengths[*index]));
-    let mut dealt = vec![Vec::new(); groups];
-    let mut loads: Vec<usize> = vec![0; groups];
+/// Puts windows in groups of so many tokens at most, or one longer window: the longest first, each in the
+/// first group that has room.
+fn groups(windows: &[Window], tokens_max: usize) -> Vec<Vec<usize>> {
+    let tokens = |index: &usize| windows[*index].tokens.len() + FRAME_TOKENS;
+    let mut order: Vec<usize> = (0..windows.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(tokens(index)));
+    let mut groups: Vec<(usize, Vec<usize>)> = Vec::new();
     for index in order {
-        let lightest = loads.iter().enumerate().min_by_key(|(_, load)| **load);
-        let group = lightest.map_or(0, |(group, _)| group);
-        dealt[group].push(index);
-        loads[group] += lengths[index];
+        let needed = tokens(&index);
+        let open = groups.len().saturating_sub(OPEN_GROUPS);
+        let mut roomy = groups[open..].iter_mut();
+        match roomy.find(|(used, _)| *used + needed <= tokens_max) {
+            Some((used, group)) => {
+                *used += needed;
+                group.push(index);
+            }
+            None => groups.push((needed, vec![index])),
+        }
     }
-    dealt
+    groups.into_iter().map(|(_, group)| group).collect()
 }
 
-fn place(vectors: &mut [f32], group: &[usize], encoded: &[f32], width: usize) {
-    for (index, vector) in group.iter().zip(encoded.chunks_exact(width)) {
-        vectors[index * width..(index + 1) * width].copy_from_slice(vector);
-    }
-}
+/// How many groups are looked through for room: a bound on the time that many windows take.
+const OPEN_GROUPS: usize = 16;
 
 /// One unit vector from the rows of a window.
 fn pool(pooling: Pooling, rows: &[f32], vector: &mut [f32]) {

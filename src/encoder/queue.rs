@@ -1,77 +1,99 @@
-//! Puts one thread in front of the encoder and batches what many callers ask of it.
+//! Puts the encoder's threads behind two lines, and groups what many callers ask of them.
 //!
 //! A caller tokenises on its own side, is refused at once if the wait would be too long, and else
-//! leaves its windows and awaits the answer; no asynchronous thread ever waits for arithmetic. The
-//! thread takes what is there as soon as it is free, up to a budget of tokens: when idle, a prompt
-//! waits for nobody, and under load the batches grow by themselves. Tokens are the measure
-//! of everything, since they are what the encoder's time goes by.
+//! leaves its windows and awaits the answer; no asynchronous thread ever waits for arithmetic. A
+//! thread takes what is there as soon as it is free, up to a budget of tokens, and computes it alone:
+//! when idle, a prompt waits for nobody, and under load no thread waits for another. Tokens are the
+//! measure of everything, since they are what the encoder's time goes by. What was embedded lately is
+//! remembered ([`memory`]), and callers who ask the same at once share one answer.
 
-mod batch;
+mod entry;
+mod line;
+mod memory;
 mod pace;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-
-use self::batch::{Batch, Entry};
+use self::entry::{Answer, Entry, GroupDone};
+use self::line::{Group, Lines};
+use self::memory::{Memory, Recalled};
 use self::pace::Pace;
-use super::windowing::{self, Passage, Windowed};
-use super::{Encoder, Error, FRAME_TOKENS, Identity};
+use super::windowing::{self, Passage, Window, Windowed};
+use super::{Encoder, Error, Identity};
+use crate::vector::Vectors;
 
-/// The longest that a prompt may wait for the encoder, unless told otherwise. A reader does not notice a quarter
-/// of a second before an answer that takes seconds, and it is what 64 callers at once need on four
-/// cores; whoever would wait longer is routed by the default at once.
-pub const WAIT_MAX: Duration = Duration::from_millis(250);
+/// The longest that a prompt may wait for the encoder, unless told otherwise: with the time to encode it,
+/// a decision then takes less than 25 ms, of which nobody notices a thing before an answer that takes
+/// seconds. Whoever would wait longer is routed without at once.
+pub const WAIT_MAX: Duration = Duration::from_millis(15);
 
-/// The most tokens of one batch, unless told otherwise: enough for every thread to have a group of windows. A
-/// larger batch encodes hardly more a second, and keeps whoever comes next waiting longer.
-pub const BATCH_TOKENS_MAX: usize = 1024;
+/// The longest that a text of the bulk class may wait: nobody sits before it, but a client gives up some time.
+pub const BULK_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The most prompts that wait, unless told otherwise. The wait bound refuses long before; this one bounds the
+/// The most entries that wait, unless told otherwise. The wait bound refuses long before; this one bounds the
 /// memory (4 MB of tokens) while no rate has been measured yet.
 pub const DEPTH_MAX: usize = 1024;
+
+/// The texts whose vectors are remembered, unless told otherwise: 7 MB of them.
+pub const REMEMBERED_MAX: usize = 4096;
 
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest that a prompt may wait before its batch starts.
+    /// The longest that an interactive prompt may wait before it is begun.
     pub wait_max: Duration,
-    /// The most tokens of one batch; a longer prompt is a batch by itself.
-    pub batch_tokens_max: usize,
-    /// The most prompts that wait.
+    /// The most tokens of one group; a longer window is a group by itself. The encoder's own if none is set.
+    pub group_tokens_max: Option<usize>,
+    /// The most entries that wait.
     pub depth_max: usize,
     /// The most windows of one prompt.
     pub windows_max: usize,
+    /// How many threads encode. If it is not set, all physical cores but one, if the encoder can use them.
+    pub threads: Option<usize>,
+    /// The most texts whose vectors are remembered; 0 remembers none.
+    pub remembered_max: usize,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Self {
             wait_max: WAIT_MAX,
-            batch_tokens_max: BATCH_TOKENS_MAX,
+            group_tokens_max: None,
             depth_max: DEPTH_MAX,
             windows_max: windowing::WINDOWS_MAX,
+            threads: None,
+            remembered_max: REMEMBERED_MAX,
         }
     }
+}
+
+/// Who waits for an embedding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Somebody waits for an answer.
+    Interactive,
+    /// Many texts at once, for which nobody sits before a screen: they take what the others leave.
+    Bulk,
 }
 
 /// The time since some fixed moment; it never goes back. The clock is an argument.
 pub type Monotonic = Arc<dyn Fn() -> Duration + Send + Sync>;
 
-/// Is told of every batch, on the encoder's thread, before its callers are answered.
-pub type OnBatch = Box<dyn Fn(BatchSeen) + Send>;
+/// Is told of every group, on the encoder's thread, before its callers are answered.
+pub type OnBatch = Box<dyn Fn(BatchSeen) + Send + Sync>;
 
-/// What one batch was.
+/// What one group was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchSeen {
-    /// How many prompts it answered.
+    /// How many prompts it had a window of.
     pub prompts: usize,
-    /// How many windows they had.
+    /// How many windows it had.
     pub windows: usize,
     /// How many tokens the model saw.
     pub tokens: usize,
@@ -90,11 +112,11 @@ pub struct Embedding {
     pub windows: usize,
     /// Whether a part of the text was left out.
     pub truncated: bool,
-    /// From the call to the start of its batch.
+    /// From the call until its first window was begun, or until a text that was remembered was there.
     pub queued: Duration,
-    /// How long its batch took.
+    /// From then to the end of its last window.
     pub encoded: Duration,
-    /// How many prompts were in its batch.
+    /// How many prompts were in the group that its last window was in; none of a text that was remembered.
     pub batch_size: usize,
 }
 
@@ -110,113 +132,149 @@ pub enum Refusal {
     /// The encoder could not do it.
     #[error("the encoder failed: {0}")]
     Failed(String),
-    /// The encoder's thread has ended.
+    /// The encoder's threads have ended.
     #[error("the encoder has stopped")]
     Closed,
 }
 
-/// A handle on the queue. Clones share it; when the last one goes, the thread ends.
+/// A handle on the queue. Clones share it; when the last one goes, the threads end.
 #[expect(
     clippy::module_name_repetitions,
     reason = "the engine holds queues of other kinds too"
 )]
 #[derive(Clone)]
 pub struct EncoderQueue {
-    worker: Arc<Worker>,
+    workers: Arc<Workers>,
+    memory: Option<Arc<Memory>>,
 }
 
 impl EncoderQueue {
-    /// Starts the thread.
+    /// Starts the threads.
     pub fn start(
         encoder: Arc<dyn Encoder>,
         settings: Settings,
         now: Monotonic,
         on_batch: OnBatch,
     ) -> Result<Self, Error> {
+        let batching = encoder.batching();
+        let threads = settings
+            .threads
+            .unwrap_or_else(|| spare_threads(batching.threads_max));
+        let threads = threads.max(1);
         let desk = Arc::new(Desk {
             encoder,
             settings,
+            group_tokens_max: settings.group_tokens_max.unwrap_or(batching.group_tokens),
             now,
-            state: Mutex::new(State::default()),
+            on_batch,
+            state: Mutex::new(State {
+                lines: Lines::default(),
+                pace: Pace::of(threads),
+                closed: false,
+            }),
             changed: Condvar::new(),
         });
-        let thread = std::thread::Builder::new()
-            .name("encoder".to_owned())
-            .spawn({
-                let desk = Arc::clone(&desk);
-                move || desk.serve(&on_batch)
-            })
-            .map_err(Error::Thread)?;
+        let mut workers = Workers {
+            desk,
+            threads: Vec::with_capacity(threads),
+        };
+        for thread in 0..threads {
+            let desk = Arc::clone(&workers.desk);
+            let spawned = std::thread::Builder::new()
+                .name(format!("encoder-{thread}"))
+                .spawn(move || desk.serve(thread));
+            workers.threads.push(spawned.map_err(Error::Thread)?);
+        }
+        let remembered = settings.remembered_max;
         Ok(Self {
-            worker: Arc::new(Worker {
-                desk,
-                thread: Some(thread),
-            }),
+            workers: Arc::new(workers),
+            memory: (0 < remembered).then(|| Arc::new(Memory::of(remembered))),
         })
     }
 
     /// The vector of a text. Dropping the future takes the text out of the queue.
-    pub async fn embed(&self, passages: Vec<Passage>) -> Result<Embedding, Refusal> {
-        let desk = &self.worker.desk;
-        desk.admit()?;
+    pub async fn embed(&self, passages: Vec<Passage>, class: Class) -> Result<Embedding, Refusal> {
+        let Some(memory) = &self.memory else {
+            return self.encode(&passages, class).await;
+        };
+        let called = (self.workers.desk.now)();
+        let key = memory::key(&passages, class);
+        let recalled = memory.recall_or(key, self.encode(&passages, class)).await?;
+        Ok(match recalled {
+            Recalled::Fresh(embedding) => embedding.as_ref().clone(),
+            Recalled::Remembered(embedding) => Embedding {
+                queued: (self.workers.desk.now)().saturating_sub(called),
+                encoded: Duration::ZERO,
+                batch_size: 0,
+                ..embedding.as_ref().clone()
+            },
+        })
+    }
+
+    async fn encode(&self, passages: &[Passage], class: Class) -> Result<Embedding, Refusal> {
+        let desk = &self.workers.desk;
+        desk.admit(class)?;
         let called = (desk.now)();
         let windows_max = desk.settings.windows_max;
-        let windowed = windowing::prepare(desk.encoder.as_ref(), &passages, windows_max)
+        let windowed = windowing::prepare(desk.encoder.as_ref(), passages, windows_max)
             .map_err(|problem| Refusal::Failed(problem.to_string()))?;
         if windowed.windows.is_empty() {
             return Err(Refusal::Empty);
         }
-        let answer = desk.submit(windowed, called)?;
+        let answer = desk.submit(windowed, class, called)?;
         answer.await.map_err(|_| Refusal::Closed)?
     }
 
     /// What the encoder is.
     pub fn identity(&self) -> &Identity {
-        self.worker.desk.encoder.identity()
+        self.workers.desk.encoder.identity()
     }
 
     /// How many prompts wait.
     pub fn depth(&self) -> usize {
-        self.worker.desk.lock().entries.len()
+        self.workers.desk.lock().lines.depth()
+    }
+
+    /// How many threads encode.
+    pub fn threads(&self) -> usize {
+        self.workers.threads.len()
     }
 }
 
-/// Owns the thread.
-struct Worker {
+/// Owns the threads.
+struct Workers {
     desk: Arc<Desk>,
-    thread: Option<JoinHandle<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
-impl Drop for Worker {
+impl Drop for Workers {
     fn drop(&mut self) {
         self.desk.lock().closed = true;
         self.desk.changed.notify_all();
-        let Some(thread) = self.thread.take() else {
-            return;
-        };
-        // A listener may hold the last handle; a thread that waits for itself would wait for ever.
-        if thread.thread().id() != std::thread::current().id() {
-            // The thread catches the encoder's panics, so there is nothing left to learn from it.
-            drop(thread.join());
+        for thread in self.threads.drain(..) {
+            // A listener may hold the last handle; a thread that waits for itself would wait for ever.
+            if thread.thread().id() != std::thread::current().id() {
+                // The threads catch the encoder's panics, so there is nothing left to learn from one.
+                drop(thread.join());
+            }
         }
     }
 }
 
-/// Where callers and the thread meet.
+/// Where callers and threads meet.
 struct Desk {
     encoder: Arc<dyn Encoder>,
     settings: Settings,
+    group_tokens_max: usize,
     now: Monotonic,
+    on_batch: OnBatch,
     /// Held for moments only, never while tokenising or encoding.
     state: Mutex<State>,
     changed: Condvar,
 }
 
-#[derive(Default)]
 struct State {
-    entries: VecDeque<Entry>,
-    /// What the entries cost together.
-    tokens: usize,
+    lines: Lines,
     pace: Pace,
     closed: bool,
 }
@@ -228,18 +286,26 @@ impl Desk {
     }
 
     /// Refuses whom the queue cannot serve in time.
-    fn admit(&self) -> Result<(), Refusal> {
+    fn admit(&self, class: Class) -> Result<(), Refusal> {
         let state = self.lock();
-        self.check(&state)
+        self.check(&state, class)
     }
 
-    fn check(&self, state: &State) -> Result<(), Refusal> {
+    fn wait_max(&self, class: Class) -> Duration {
+        match class {
+            Class::Interactive => self.settings.wait_max,
+            Class::Bulk => self.settings.wait_max.max(BULK_WAIT_MAX),
+        }
+    }
+
+    fn check(&self, state: &State, class: Class) -> Result<(), Refusal> {
         if state.closed {
             return Err(Refusal::Closed);
         }
-        let wait = state.pace.wait((self.now)(), state.tokens);
-        let is_full = self.settings.depth_max <= state.entries.len();
-        if is_full || self.settings.wait_max < wait {
+        let before = state.lines.tokens_before(class);
+        let wait = state.pace.wait((self.now)(), before);
+        let is_full = self.settings.depth_max <= state.lines.depth();
+        if is_full || self.wait_max(class) < wait {
             return Err(Refusal::Saturated);
         }
         Ok(())
@@ -248,51 +314,58 @@ impl Desk {
     fn submit(
         &self,
         windowed: Windowed,
+        class: Class,
         called: Duration,
-    ) -> Result<oneshot::Receiver<Result<Embedding, Refusal>>, Refusal> {
-        let (reply, answer) = oneshot::channel();
-        let cost = windowed.tokens + FRAME_TOKENS * windowed.windows.len();
+    ) -> Result<Answer, Refusal> {
+        let deadline = called + self.wait_max(class);
+        let (entry, answer) = Entry::new(windowed, class, called, deadline);
+        let entry = Arc::new(entry);
         let mut state = self.lock();
         // Others may have come while this one was tokenised.
-        self.check(&state)?;
-        state.tokens += cost;
-        state.entries.push_back(Entry {
-            windowed,
-            cost,
-            called,
-            deadline: called + self.settings.wait_max,
-            reply,
-        });
+        self.check(&state, class)?;
+        state.lines.push(&entry);
         drop(state);
-        self.changed.notify_one();
+        if entry.windows() == 1 {
+            self.changed.notify_one();
+        } else {
+            self.changed.notify_all();
+        }
         Ok(answer)
     }
 
-    /// The thread's life: batch after batch, until the last handle goes.
-    fn serve(&self, on_batch: &OnBatch) {
-        while let Some(batch) = self.next_batch() {
-            let encoded = batch.encode(self.encoder.as_ref(), self.now.as_ref());
-            self.lock()
-                .pace
-                .finished(encoded.seen().tokens, encoded.seen().encoded);
-            encoded.answer(on_batch);
+    /// A thread's life: group after group, until the last handle goes.
+    fn serve(&self, thread: usize) {
+        while let Some((group, started)) = self.next_group(thread) {
+            let windows: Vec<Window> = group
+                .items
+                .iter()
+                .map(|item| item.entry.window(item.window))
+                .collect();
+            let rows = self.encode(&windows);
+            let finished = (self.now)();
+            self.lock().pace.finished(thread, finished);
+            self.answer(&group, rows, started, finished);
         }
     }
 
-    /// Waits for entries and takes as many as fit. `None` once the queue is closed.
-    fn next_batch(&self) -> Option<Batch> {
+    /// Waits for windows and takes as many as fit. `None` once the queue is closed.
+    fn next_group(&self, thread: usize) -> Option<(Group, Duration)> {
         let mut state = self.lock();
         loop {
             if state.closed {
                 // Whoever still waits learns it by the drop of its entry.
-                state.entries.clear();
+                state.lines.clear();
                 return None;
             }
             let now = (self.now)();
-            let batch = state.take_batch(now, self.settings.batch_tokens_max);
-            if !batch.is_empty() {
-                state.pace.started(now, batch.cost());
-                return Some(batch);
+            let group = state.lines.take(now, self.group_tokens_max);
+            if !group.items.is_empty() {
+                state.pace.started(thread, now, group.tokens);
+                drop(state);
+                for item in &group.items {
+                    item.entry.begin(now);
+                }
+                return Some((group, now));
             }
             state = self
                 .changed
@@ -300,26 +373,69 @@ impl Desk {
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
-}
 
-impl State {
-    /// Takes entries in their order, up to the budget but at least one; drops those whose caller
-    /// left and refuses those that waited too long.
-    fn take_batch(&mut self, now: Duration, tokens_max: usize) -> Batch {
-        let mut batch = Batch::default();
-        while let Some(entry) = self.entries.pop_front() {
-            let is_over = !batch.is_empty() && tokens_max < batch.cost() + entry.cost;
-            if is_over {
-                self.entries.push_front(entry);
-                break;
+    /// Runs the encoder. A panic is an answer like any other error: the next group may be a good one.
+    fn encode(&self, windows: &[Window]) -> Result<Vectors, String> {
+        let outcome = catch_unwind(AssertUnwindSafe(|| self.encoder.encode(windows)));
+        match outcome {
+            Ok(Ok(rows)) if rows.len() == windows.len() => Ok(rows),
+            Ok(Ok(rows)) => Err(format!(
+                "{} windows gave {} vectors",
+                windows.len(),
+                rows.len()
+            )),
+            Ok(Err(problem)) => Err(problem.to_string()),
+            Err(panic) => Err(panic_message(panic.as_ref()).to_owned()),
+        }
+    }
+
+    /// Tells the listener, then every caller.
+    fn answer(
+        &self,
+        group: &Group,
+        rows: Result<Vectors, String>,
+        started: Duration,
+        finished: Duration,
+    ) {
+        // Windows of one entry stand together.
+        let prompts = group
+            .items
+            .chunk_by(|left, right| Arc::ptr_eq(&left.entry, &right.entry))
+            .count();
+        let seen = BatchSeen {
+            prompts,
+            windows: group.items.len(),
+            tokens: group.tokens,
+            encoded: finished.saturating_sub(started),
+        };
+        // What counts groups must not be able to stop them.
+        drop(catch_unwind(AssertUnwindSafe(|| (self.on_batch)(seen))));
+        let done = GroupDone { finished, prompts };
+        match rows {
+            Ok(rows) => {
+                for (item, row) in group.items.iter().zip(rows.rows()) {
+                    item.entry.put(item.window, row, done);
+                }
             }
-            self.tokens -= entry.cost;
-            if entry.deadline < now {
-                entry.refuse(Refusal::Saturated);
-            } else if !entry.is_abandoned() {
-                batch.push(entry, now);
+            Err(problem) => {
+                for item in &group.items {
+                    item.entry.refuse(Refusal::Failed(problem.clone()));
+                }
             }
         }
-        batch
     }
+}
+
+/// All physical cores but one, which is left to the sockets, if so many can be used: two threads of a core
+/// share the units that the arithmetic goes by.
+fn spare_threads(threads_max: usize) -> usize {
+    let allowed = std::thread::available_parallelism().map_or(1, usize::from);
+    let spare = allowed.min(num_cpus::get_physical()).saturating_sub(1);
+    spare.min(threads_max)
+}
+
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it panicked")
 }

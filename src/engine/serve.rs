@@ -10,7 +10,7 @@ use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
 use crate::domain::name::AssistantName;
 use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
-use crate::encoder::{Embedding, Refusal};
+use crate::encoder::{Class, Embedding, Refusal};
 use crate::engine::execute::{Draft, Run};
 use crate::engine::ledger::Ledger;
 use crate::engine::passages;
@@ -80,12 +80,13 @@ impl Engine {
         self: &Arc<Self>,
         asked: &str,
         messages: &[Message],
+        class: Class,
         mut ledger: Ledger,
     ) -> Decided {
         let plan = ledger.plan();
         let decided = async {
             let assistant = find(&plan, asked, &mut ledger)?;
-            let signals = self.signals(&plan, messages, &mut ledger).await;
+            let signals = self.signals(&plan, (messages, class), &mut ledger).await;
             self.route(&plan, assistant, &signals, &mut ledger)?;
             Ok(())
         };
@@ -107,7 +108,8 @@ impl Engine {
         ledger: &mut Ledger,
     ) -> Result<Draft, Error> {
         let assistant = find(plan, &request.model, ledger)?;
-        let signals = self.signals(plan, &request.messages, ledger).await;
+        let asked = (request.messages.as_slice(), Class::Interactive);
+        let signals = self.signals(plan, asked, ledger).await;
         let route = self.route(plan, assistant, &signals, ledger)?;
         let limit = route
             .time_max
@@ -125,13 +127,18 @@ impl Engine {
     }
 
     /// Finds out what the prompt is about.
-    async fn signals(&self, plan: &Plan, messages: &[Message], ledger: &mut Ledger) -> Signals {
+    async fn signals(
+        &self,
+        plan: &Plan,
+        (messages, class): (&[Message], Class),
+        ledger: &mut Ledger,
+    ) -> Signals {
         let passages = passages::select(messages, plan.selection);
         ledger.record.prompt = kept_prompt(&passages, plan.prompts);
         let intent = if passages.is_empty() {
             IntentSignal::NoText
         } else {
-            match self.encoder.embed(passages).await {
+            match self.encoder.embed(passages, class).await {
                 Ok(embedding) => self.classify(plan, &embedding, ledger),
                 Err(refusal) => refused(&refusal, ledger),
             }

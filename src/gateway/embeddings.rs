@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::record::Outcome;
-use crate::encoder::{Embedding, Passage, Refusal};
+use crate::encoder::{Class, Embedding, Passage, Refusal};
 use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
 use crate::gateway::{error, headers};
@@ -96,16 +96,26 @@ async fn embeddings(engine: &Engine, body: Result<Bytes, BytesRejection>) -> Res
         return Err(invalid(Some("dimensions"), message));
     }
     let texts = inputs(ask.input)?;
+    let class = match texts.len() {
+        1 => Class::Interactive,
+        _ => Class::Bulk,
+    };
     let embeddings: Vec<Embedding> = stream::iter(texts.into_iter().enumerate())
-        .map(|(position, text)| embed_one(engine, position, text))
+        .map(|(position, text)| embed_one(engine, position, text, class))
         .buffered(IN_QUEUE_MAX)
         .try_collect()
         .await?;
     Ok(answer(&identity.name, &embeddings, ask.encoding_format))
 }
 
-async fn embed_one(engine: &Engine, position: usize, text: String) -> Result<Embedding, Error> {
-    let embedded = engine.encoder().embed(vec![Passage::new(text)]).await;
+async fn embed_one(
+    engine: &Engine,
+    position: usize,
+    text: String,
+    class: Class,
+) -> Result<Embedding, Error> {
+    let passages = vec![Passage::new(text)];
+    let embedded = engine.encoder().embed(passages, class).await;
     embedded.map_err(|refusal| match refusal {
         Refusal::Saturated => Error::Overloaded,
         Refusal::Empty => {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use crate::domain::chat::{Message, Role};
 use crate::domain::record::Record;
+use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
 use crate::gateway::{error, headers};
@@ -60,7 +61,11 @@ pub(super) async fn one(
         Ok((asked, messages(prompt)?))
     });
     let decided = match prompt {
-        Ok((asked, messages)) => engine.decide(&asked, &messages, ledger).await,
+        Ok((asked, messages)) => {
+            engine
+                .decide(&asked, &messages, Class::Interactive, ledger)
+                .await
+        }
         Err(error) => Decided::failed(error, ledger).await,
     };
     let mut response = match &decided.outcome {
@@ -90,7 +95,11 @@ pub(super) async fn batch(
                     let id = format!("{request_id}-{position}");
                     let ledger = Ledger::open(&engine, "/v1/route/batch", id);
                     let (engine, asked) = (&engine, &asked);
-                    async move { engine.decide(asked, &[said(text)], ledger).await }
+                    async move {
+                        engine
+                            .decide(asked, &[said(text)], Class::Bulk, ledger)
+                            .await
+                    }
                 })
                 .buffered(IN_QUEUE_MAX)
                 .map(|decided| match &decided.outcome {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use futures_util::{FutureExt, StreamExt};
 use semroute::domain::chat::Request;
+use semroute::encoder::Class;
 use semroute::engine::ledger::Ledger;
 use semroute::engine::serve::Piece;
 use semroute::engine::{Engine, Reply};
@@ -80,7 +81,7 @@ async fn no_answer_is_complete_before_its_record_is_written() {
     };
     let (log, engine, ledger) = ready();
     let messages = [said("good morning")];
-    let decision = engine.decide("assistant", &messages, ledger);
+    let decision = engine.decide("assistant", &messages, Class::Interactive, ledger);
     assert!(log.holds_up(&engine, decision).await.outcome.is_ok());
 
     let (log, engine, ledger) = ready();

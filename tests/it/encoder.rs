@@ -12,7 +12,7 @@ use semroute::encoder::manifest::{MANIFEST_FILE, Manifest, WEIGHTS_FILE};
 use semroute::encoder::quantise::{Source, quantise_model};
 use semroute::encoder::queue::{self, EncoderQueue};
 use semroute::encoder::windowing::{Passage, WINDOWS_MAX, Window, prepare};
-use semroute::encoder::{DevicePreference, Encoder, Error, ModelSource, Settings, open};
+use semroute::encoder::{Class, DevicePreference, Encoder, Error, ModelSource, Settings, open};
 use semroute::vector::{dot, norm};
 use serde::Deserialize;
 
@@ -248,7 +248,7 @@ fn the_queue_answers_as_the_encoder_does() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
-    let calls = texts.map(|text| queue.embed(vec![Passage::new(text)]));
+    let calls = texts.map(|text| queue.embed(vec![Passage::new(text)], Class::Interactive));
     let embeddings = runtime.block_on(futures_util::future::join_all(calls));
     for (text, embedding) in texts.iter().zip(embeddings) {
         let cosine = dot(&embedding.unwrap().vector, &embed(text));

@@ -9,7 +9,7 @@ use semroute::clock::{Clock, ManualClock};
 use semroute::config::assemble::over_encoder;
 use semroute::config::load::{EMBEDDED, parse};
 use semroute::domain::chat::{Message, Role};
-use semroute::encoder::{EncoderQueue, queue};
+use semroute::encoder::{Class, EncoderQueue, queue};
 use semroute::engine::feedback::Said;
 use semroute::engine::ledger::Ledger;
 use semroute::engine::{Engine, Parts};
@@ -69,7 +69,9 @@ async fn record(prompts: &str, text: &str) -> Value {
     let path = folder.path().to_owned();
     let engine = engine(prompts, path.clone(), Duration::from_mins(1));
     let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
-    let decided = engine.decide("assistant", &[said(text)], ledger).await;
+    let decided = engine
+        .decide("assistant", &[said(text)], Class::Interactive, ledger)
+        .await;
     assert!(decided.outcome.is_ok());
     drop(engine);
     let lines = fs::read_to_string(path.join("records.jsonl")).unwrap();
@@ -124,7 +126,9 @@ async fn feedback_on_what_another_replica_served_is_kept_and_flagged() {
     let folder = tempfile::tempdir().unwrap();
     let engine = engine("none", folder.path().to_owned(), Duration::from_mins(1));
     let ledger = Ledger::open(&engine, "/v1/route", "served-here".to_owned());
-    let _ = engine.decide("assistant", &[said("hello")], ledger).await;
+    let _ = engine
+        .decide("assistant", &[said("hello")], Class::Interactive, ledger)
+        .await;
     let said = |id: &str, intent: &str| Said {
         request_id: id.to_owned(),
         intent: Some(intent.parse().unwrap()),

@@ -1,24 +1,32 @@
 use super::*;
 
-#[test]
-fn every_window_is_dealt_once_and_the_groups_weigh_about_the_same() {
-    let lengths: Vec<usize> = (3..40).collect();
-    let dealt = deal(&lengths, 4);
-    let mut all: Vec<usize> = dealt.iter().flatten().copied().collect();
-    all.sort_unstable();
-    assert_eq!(all, (0..lengths.len()).collect::<Vec<_>>());
-    let loads = dealt.iter();
-    let loads: Vec<usize> = loads
-        .map(|group| group.iter().map(|index| lengths[*index]).sum())
-        .collect();
-    let (least, most) = (loads.iter().min().unwrap(), loads.iter().max().unwrap());
-    assert!(most - least <= 40, "{loads:?}");
+fn windows(lengths: impl IntoIterator<Item = usize>) -> Vec<Window> {
+    let windows = lengths.into_iter().map(|length| Window {
+        tokens: vec![7; length],
+    });
+    windows.collect()
 }
 
 #[test]
-fn there_are_never_more_groups_than_windows_nor_none() {
-    assert_eq!(deal(&[5, 5], 9).len(), 2);
-    assert_eq!(deal(&[5, 5], 0), [[0, 1]]);
+fn every_window_is_in_one_group_and_no_group_passes_its_budget() {
+    let windows = windows(1..150);
+    let groups = groups(&windows, 64);
+    let mut all: Vec<usize> = groups.iter().flatten().copied().collect();
+    all.sort_unstable();
+    assert_eq!(all, (0..windows.len()).collect::<Vec<_>>());
+    for group in groups {
+        let tokens: usize = group
+            .iter()
+            .map(|index| windows[*index].tokens.len() + FRAME_TOKENS)
+            .sum();
+        assert!(tokens <= 64 || group.len() == 1, "{group:?}");
+    }
+}
+
+#[test]
+fn short_windows_fill_groups() {
+    assert_eq!(groups(&windows([6; 32]), 64).len(), 4);
+    assert_eq!(groups(&windows([]), 64).len(), 0);
 }
 
 #[test]

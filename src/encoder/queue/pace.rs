@@ -1,94 +1,138 @@
-//! How fast the encoder is, by what it did lately, and hence how long a newcomer would wait.
+//! How fast a thread of the encoder is, by what it did lately, and hence how long a newcomer would wait.
 
 use std::time::Duration;
 
-/// How much of what was measured before still counts after another batch. At a half, a first batch
-/// that was slow because the pages were cold is all but forgotten after five.
-const MEMORY: f64 = 0.5;
+/// How much of what was measured before still counts after another group. At three quarters, a first group
+/// that was slow because the pages were cold is all but forgotten after ten.
+const MEMORY: f64 = 0.75;
 
-/// The encoder's measured speed and what it is at.
-#[derive(Debug, Default)]
+/// The measured speed of a thread and what all of them are at.
+#[derive(Debug)]
 pub(super) struct Pace {
     tokens: f64,
     seconds: f64,
-    running: Option<Running>,
+    running: Vec<Option<Running>>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 struct Running {
     since: Duration,
     tokens: usize,
 }
 
 impl Pace {
-    /// A batch started.
-    pub(super) fn started(&mut self, now: Duration, tokens: usize) {
-        self.running = Some(Running { since: now, tokens });
+    /// Of so many threads, which are idle.
+    pub(super) fn of(threads: usize) -> Self {
+        Self {
+            tokens: 0.0,
+            seconds: 0.0,
+            running: vec![None; threads.max(1)],
+        }
     }
 
-    /// The batch ended.
-    pub(super) fn finished(&mut self, tokens: usize, took: Duration) {
-        self.running = None;
-        self.tokens = self.tokens * MEMORY + as_float(tokens);
-        self.seconds = self.seconds * MEMORY + took.as_secs_f64();
+    /// A thread began a group.
+    pub(super) fn started(&mut self, thread: usize, now: Duration, tokens: usize) {
+        self.running[thread] = Some(Running { since: now, tokens });
     }
 
-    /// How long it takes until so many queued tokens, and what runs now, are done. Nothing as long as no
-    /// batch was measured: the first callers find out.
+    /// It ended the group.
+    pub(super) fn finished(&mut self, thread: usize, now: Duration) {
+        if let Some(running) = self.running[thread].take() {
+            let took = now.saturating_sub(running.since).as_secs_f64();
+            self.tokens = self.tokens * MEMORY + as_float(running.tokens);
+            self.seconds = self.seconds * MEMORY + took;
+        }
+    }
+
+    /// How long it takes until a thread is free for a newcomer, once so many queued tokens are begun.
+    /// Nothing as long as no group was measured: the first callers find out.
     pub(super) fn wait(&self, now: Duration, queued_tokens: usize) -> Duration {
-        let remaining = self.running.as_ref().map_or(Duration::ZERO, |running| {
-            let elapsed = now.saturating_sub(running.since);
-            self.time_for(running.tokens).saturating_sub(elapsed)
-        });
-        remaining + self.time_for(queued_tokens)
+        let remaining: Vec<Duration> = self
+            .running
+            .iter()
+            .map(|running| {
+                running.as_ref().map_or(Duration::ZERO, |running| {
+                    let elapsed = now.saturating_sub(running.since);
+                    self.time_for(as_float(running.tokens))
+                        .saturating_sub(elapsed)
+                })
+            })
+            .collect();
+        let threads = remaining.len();
+        let share = self.time_for(as_float(queued_tokens) / as_float(threads));
+        if queued_tokens == 0 {
+            return remaining.into_iter().min().unwrap_or_default();
+        }
+        let all: Duration = remaining.into_iter().sum();
+        all / u32::try_from(threads).unwrap_or(u32::MAX) + share
     }
 
-    fn time_for(&self, tokens: usize) -> Duration {
+    fn time_for(&self, tokens: f64) -> Duration {
         if self.tokens <= 0.0 {
             return Duration::ZERO;
         }
-        let seconds = as_float(tokens) * self.seconds / self.tokens;
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        Duration::try_from_secs_f64(tokens * self.seconds / self.tokens).unwrap_or(Duration::MAX)
     }
 }
 
-fn as_float(tokens: usize) -> f64 {
-    u32::try_from(tokens).map_or(f64::from(u32::MAX), f64::from)
+fn as_float(count: usize) -> f64 {
+    u32::try_from(count).map_or(f64::from(u32::MAX), f64::from)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// Of threads that take a millisecond a token.
+    fn pace(threads: usize) -> Pace {
+        let mut pace = Pace::of(threads);
+        pace.started(0, Duration::ZERO, 100);
+        pace.finished(0, millis(100));
+        pace
+    }
+
     #[test]
     fn nobody_waits_by_guess_before_the_first_measurement() {
-        assert_eq!(Pace::default().wait(Duration::ZERO, 10_000), Duration::ZERO);
+        assert_eq!(Pace::of(2).wait(Duration::ZERO, 10_000), Duration::ZERO);
     }
 
     #[test]
     fn the_wait_is_what_runs_and_what_is_queued() {
-        let mut pace = Pace::default();
-        pace.finished(100, Duration::from_millis(100));
-        pace.started(Duration::from_millis(500), 30);
-        let wait = pace.wait(Duration::from_millis(510), 40);
-        assert_eq!(wait.as_millis(), 20 + 40);
+        let mut pace = pace(1);
+        pace.started(0, millis(500), 30);
+        assert_eq!(pace.wait(millis(510), 40), millis(20 + 40));
     }
 
     #[test]
-    fn a_batch_that_runs_longer_than_expected_counts_as_nearly_done() {
-        let mut pace = Pace::default();
-        pace.finished(100, Duration::from_millis(100));
-        pace.started(Duration::ZERO, 10);
+    fn threads_share_what_is_queued_and_an_idle_one_is_free_at_once() {
+        let mut pace = pace(2);
+        pace.started(0, millis(500), 30);
+        assert_eq!(pace.wait(millis(500), 0), Duration::ZERO);
+        pace.started(1, millis(500), 10);
+        assert_eq!(pace.wait(millis(500), 0), millis(10));
+        assert_eq!(pace.wait(millis(500), 40), millis(20 + 20));
+    }
+
+    #[test]
+    fn a_group_that_runs_longer_than_expected_counts_as_nearly_done() {
+        let mut pace = pace(1);
+        pace.started(0, millis(100), 10);
         assert_eq!(pace.wait(Duration::from_secs(9), 0), Duration::ZERO);
     }
 
     #[test]
     fn a_slow_start_is_forgotten() {
-        let mut pace = Pace::default();
-        pace.finished(10, Duration::from_secs(1));
-        for _ in 0..8 {
-            pace.finished(10, Duration::from_millis(10));
+        let mut pace = Pace::of(1);
+        pace.started(0, Duration::ZERO, 10);
+        pace.finished(0, Duration::from_secs(1));
+        for _ in 0..16 {
+            pace.started(0, Duration::ZERO, 10);
+            pace.finished(0, millis(10));
         }
-        assert!(pace.wait(Duration::ZERO, 10) < Duration::from_millis(15));
+        assert!(pace.wait(Duration::ZERO, 10) < millis(15));
     }
 }

@@ -64,7 +64,7 @@ impl Encoder for Gated {
     }
 }
 
-type Call = Pin<Box<dyn Future<Output = Result<Embedding, Refusal>>>>;
+type Call = Pin<Box<dyn Future<Output = Result<Embedding, Refusal>> + Send>>;
 
 /// A queue over a gated encoder. The queue is dropped last: when a test fails, the gate has to open
 /// before the thread is joined.
@@ -113,14 +113,18 @@ impl Story {
     }
 
     fn new() -> Self {
-        Self::with(Settings::default())
+        Self::with(one_thread())
     }
 
     /// Leaves a text in the queue.
     fn call(&self, text: &str) -> Call {
+        self.call_as(Class::Interactive, text)
+    }
+
+    fn call_as(&self, class: Class, text: &str) -> Call {
         let queue = self.queue.clone();
         let passages = vec![Passage::new(text)];
-        let mut call: Call = Box::pin(async move { queue.embed(passages).await });
+        let mut call: Call = Box::pin(async move { queue.embed(passages, class).await });
         assert!(
             wait_for(poll_immediate(&mut call)).is_none(),
             "{text:?} was answered at once"
@@ -130,7 +134,10 @@ impl Story {
 
     /// Calls with a text that is refused without waiting.
     fn refused(&self, text: &str) -> Refusal {
-        let call = poll_immediate(self.queue.embed(vec![Passage::new(text)]));
+        let call = poll_immediate(
+            self.queue
+                .embed(vec![Passage::new(text)], Class::Interactive),
+        );
         wait_for(call).expect("an answer at once").unwrap_err()
     }
 
@@ -141,6 +148,15 @@ impl Story {
 
     fn order(&self, order: Order) {
         self.orders.send(order).unwrap();
+    }
+}
+
+/// One thread that remembers nothing, and groups of any size.
+fn one_thread() -> Settings {
+    Settings {
+        threads: Some(1),
+        remembered_max: 0,
+        ..Settings::default()
     }
 }
 
@@ -199,28 +215,134 @@ fn who_comes_while_the_encoder_is_busy_shares_the_next_batch() {
 }
 
 #[test]
-fn a_batch_ends_where_the_next_prompt_would_pass_the_budget() {
+fn a_group_takes_what_still_fits_and_leaves_what_does_not() {
     let story = Story::with(Settings {
-        batch_tokens_max: 8,
-        ..Settings::default()
+        group_tokens_max: Some(8),
+        ..one_thread()
     });
     let first = story.call("a");
     story.batch();
-    // Three, five and three tokens with the special ones: the first two fill the budget.
-    let others = [story.call("b"), story.call("b b b"), story.call("a")];
+    // Three, six and five tokens with the special ones: the second does not fit beside the first.
+    let others = [story.call("b"), story.call("b b b b"), story.call("a b b")];
     story.order(Order::Encode);
     assert_eq!(story.batch(), 2);
     story.order(Order::Encode);
     assert_eq!(story.batch(), 1);
     story.order(Order::Encode);
     assert!(wait_for(first).is_ok() && others.map(wait_for).iter().all(Result::is_ok));
+    let seen = story.seen.lock().unwrap();
+    let tokens = seen.iter().map(|group| group.tokens);
+    assert_eq!(tokens.collect::<Vec<_>>(), [3, 8, 6]);
+}
+
+#[test]
+fn threads_work_beside_each_other_and_a_long_prompt_is_shared_among_them() {
+    let story = Story::with(Settings {
+        threads: Some(2),
+        group_tokens_max: Some(12),
+        ..one_thread()
+    });
+    let call = story.call(&format!("{}{}", "a ".repeat(10), "b ".repeat(10)));
+    // Both windows stand at the gate before either is let through.
+    assert_eq!([story.batch(), story.batch()], [1, 1]);
+    story.order(Order::Encode);
+    story.order(Order::Encode);
+    let embedding = wait_for(call).unwrap();
+    assert!((embedding.vector[0] - embedding.vector[1]).abs() < 1e-6);
+}
+
+#[test]
+fn whoever_waits_for_an_answer_goes_before_bulk_that_came_earlier() {
+    let story = Story::with(Settings {
+        group_tokens_max: Some(3),
+        ..one_thread()
+    });
+    let first = story.call("a");
+    story.batch();
+    let bulk = story.call_as(Class::Bulk, "b");
+    let person = story.call("a");
+    story.order(Order::EncodeFor(5));
+    story.batch();
+    story.order(Order::EncodeFor(5));
+    assert_eq!(wait_for(person).unwrap().queued, Duration::from_millis(5));
+    story.batch();
+    story.order(Order::Encode);
+    assert_eq!(wait_for(bulk).unwrap().queued, Duration::from_millis(10));
+    assert!(wait_for(first).is_ok());
+}
+
+#[test]
+fn bulk_waits_longer_than_a_person_would() {
+    let story = Story::new();
+    let first = story.call("a");
+    story.batch();
+    let (person, bulk) = (story.call("b"), story.call_as(Class::Bulk, "b"));
+    story.clock.fetch_add(5_000, Ordering::SeqCst);
+    story.order(Order::Encode);
+    story.batch();
+    story.order(Order::Encode);
+    assert!(wait_for(first).is_ok() && wait_for(bulk).is_ok());
+    assert_eq!(wait_for(person), Err(Refusal::Saturated));
+}
+
+#[test]
+fn what_was_embedded_is_remembered_and_a_failure_is_not() {
+    let story = Story::with(Settings {
+        remembered_max: 8,
+        ..one_thread()
+    });
+    let failing = story.call("a");
+    story.batch();
+    story.order(Order::Fail);
+    assert!(wait_for(failing).is_err());
+    let first = story.call("a");
+    story.batch();
+    story.order(Order::EncodeFor(3));
+    let first = wait_for(first).unwrap();
+    let again = poll_immediate(
+        story
+            .queue
+            .embed(vec![Passage::new("a")], Class::Interactive),
+    );
+    let again = wait_for(again).expect("an answer at once").unwrap();
+    assert_eq!((again.vector, again.tokens), (first.vector, first.tokens));
+    assert_eq!((again.encoded, again.batch_size), (Duration::ZERO, 0));
+    // The same words with another weight are another text.
+    let passages = vec![Passage {
+        text: "a".to_owned(),
+        weight: 0.5,
+    }];
+    let mut other = Box::pin(story.queue.embed(passages, Class::Interactive));
+    assert!(wait_for(poll_immediate(&mut other)).is_none());
+    story.batch();
+    story.order(Order::Encode);
+    assert!(wait_for(other).is_ok());
+}
+
+#[test]
+fn who_asks_the_same_at_once_shares_one_encoding_even_if_the_first_one_leaves() {
+    let story = Story::with(Settings {
+        remembered_max: 8,
+        ..one_thread()
+    });
+    let busy = story.call("b");
+    story.batch();
+    let [first, second, third] = ["a", "a", "a"].map(|text| story.call(text));
+    assert_eq!(story.queue.depth(), 1, "one of the three is queued");
+    drop(first);
+    story.order(Order::Encode);
+    assert!(wait_for(busy).is_ok());
+    story.order(Order::Encode);
+    let answers = wait_for(futures_util::future::join(second, third));
+    assert!(answers.0.is_ok() && answers.1.is_ok());
+    assert_eq!(story.seen.lock().unwrap().len(), 2);
 }
 
 #[test]
 fn a_prompt_past_the_budget_is_a_batch_by_itself() {
     let story = Story::with(Settings {
-        batch_tokens_max: 1,
-        ..Settings::default()
+        group_tokens_max: Some(1),
+        ..one_thread()
     });
     let call = story.call("b b b b");
     assert_eq!(story.batch(), 1);
@@ -275,7 +397,7 @@ fn who_waited_past_the_deadline_is_refused_and_not_encoded() {
 fn who_would_wait_too_long_is_refused_at_once() {
     let story = Story::with(Settings {
         wait_max: Duration::from_millis(90),
-        ..Settings::default()
+        ..one_thread()
     });
     let first = story.call("a");
     story.batch();
@@ -296,7 +418,7 @@ fn who_would_wait_too_long_is_refused_at_once() {
 fn a_full_queue_refuses_at_once() {
     let story = Story::with(Settings {
         depth_max: 1,
-        ..Settings::default()
+        ..one_thread()
     });
     let first = story.call("a");
     story.batch();
@@ -335,7 +457,7 @@ fn a_text_without_a_word_is_refused() {
 #[test]
 fn the_thread_ends_with_the_last_handle() {
     let story = Story::new();
-    let desk = Arc::downgrade(&story.queue.worker.desk);
+    let desk = Arc::downgrade(&story.queue.workers.desk);
     let clone = story.queue.clone();
     drop(story);
     assert!(desk.upgrade().is_some(), "a handle is left");
