@@ -38,10 +38,10 @@ class Failed(Exception):
 
 @dataclass
 class Settings:
-    """How often to ask, and whether vectors are compared after it."""
+    """How often to ask, and of how many texts the vectors are compared after it."""
 
     rounds: int
-    compares: bool
+    compared: int
 
 
 @dataclass
@@ -213,7 +213,7 @@ class Course:
     def compare(self):
         """The cosines to f32, a text at a time: dynamic quantisation makes a vector depend on its batch."""
         expected = self.ready.reference
-        texts = [text for text in self.ready.texts["compared"] if text in expected]
+        texts = [text for text in self.ready.texts["compared"] if text in expected][: self.settings.compared]
         for name in list(self.workers):
             answers = [self.ask(name, [text], 1, vectors=True) for text in texts if name in self.workers]
             if name in self.workers and answers:
@@ -239,8 +239,7 @@ def measure(ready, threads, settings):
             done = f"{number + 1} of {settings.rounds}"
             print(f"\rthreads: {threads}, rounds: {done}", end="", file=sys.stderr, flush=True)
         print(file=sys.stderr)
-        if settings.compares:
-            course.compare()
+        course.compare()
     finally:
         course.close()
     return course.run

@@ -26,6 +26,7 @@ def read_arguments():
     add = parser.add_argument
     add("--threads", type=thread_counts, default="1,N", help="numbers of threads, N for all cores (default: 1,N)")
     add("--rounds", type=int, default=48, help="how often each contestant is asked for each length (default: 48)")
+    add("--compared", type=int, default=600, help="of how many texts the vectors are compared to f32 (default: 600)")
     add("--only", type=lambda text: text.split(","), help="the contestants to measure: " + ", ".join(prepare.NAMES))
     add("--semroute", type=pathlib.Path, default=REPOSITORY / "target/release/semroute", help="our binary")
     add("--kernel", help="the kernel that ours shall use (sets SEMROUTE_KERNEL)")
@@ -63,7 +64,7 @@ def main():
         os.environ["SEMROUTE_KERNEL"] = arguments.kernel
     # Vectors do not depend on the number of threads, so they are compared once.
     runs = [
-        measure.measure(ready, threads, measure.Settings(arguments.rounds, compares=index == 0))
+        measure.measure(ready, threads, measure.Settings(arguments.rounds, 0 if index else arguments.compared))
         for index, threads in enumerate(arguments.threads)
     ]
     result = report.summarise(machine, ready, runs, arguments)

@@ -32,7 +32,7 @@ def fake(nanoseconds):
 def measured(commands, rounds=4):
     # The half floats 3.0 and 4.0 point where (1, 0) is at a cosine of 0.6.
     ready = prepare.Ready(commands, {}, {"workloads": WORKLOADS, "compared": ["one"]}, {"one": "AEIARA=="})
-    return measure.measure(ready, 2, measure.Settings(rounds, compares=True))
+    return measure.measure(ready, 2, measure.Settings(rounds, compared=1))
 
 
 class Measuring(unittest.TestCase):
