@@ -71,6 +71,10 @@ def say(text):
     print(f"setup: {text}", file=sys.stderr, flush=True)
 
 
+def python_version():
+    return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
 def call(command, what, **options):
     """Runs a command; its last line is the reason if it fails."""
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options)
@@ -100,7 +104,8 @@ class Environment:
         say(f"installing {', '.join(packages)}")
         pinned = ["-c", str(HERE / "requirements.txt")]
         command = [*self.pip, "install", "-q", *pinned, *self.source_arguments(), *options, *packages]
-        call(command, f"installing {packages[0]}")
+        origin = f" from {self.wheels} for Python {python_version()}" if self.wheels else ""
+        call(command, f"installing {packages[0]}{origin}")
 
     def download(self, requirement, folder):
         command = [*self.pip, "download", "-q", "--no-deps", "-d", str(folder), *self.source_arguments()]
@@ -190,8 +195,7 @@ class Preparation:
         self.arguments = arguments
         self.repository = repository
         arguments.work.mkdir(parents=True, exist_ok=True)
-        python = f"{sys.version_info.major}.{sys.version_info.minor}"
-        self.environment = Environment(arguments.work / f"venv-{python}", arguments.wheels)
+        self.environment = Environment(arguments.work / f"venv-{python_version()}", arguments.wheels)
         self.models = arguments.models or arguments.work / "models"
         self.texts_path = arguments.work / "texts.json"
         self.source_folder = arguments.source or arguments.work / "source"
