@@ -6,10 +6,11 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::centroids::index::{Index, Neighbour};
 use crate::centroids::manifest::{IntentEntry, Manifest, ScopeRule};
+use crate::centroids::shortlist::Shortlist;
 use crate::domain::name::IntentName;
 use crate::domain::quantity::Ratio;
 use crate::domain::record::{Intent, RunnerUp};
-use crate::vector::{Vectors, dot};
+use crate::vector::{self, Vectors, dot};
 
 /// How many intents a classification names: the nearest and three behind it, which is what a person
 /// can take in of a log line.
@@ -124,9 +125,8 @@ pub(super) fn similarity(means: &Vectors, intent: usize, vector: &[f32]) -> f32 
 
 /// The highest cosine with the mean of any intent's rows.
 pub(super) fn nearest_mean(means: &Vectors, vector: &[f32]) -> f32 {
-    means
-        .rows()
-        .map(|mean| dot(mean, vector))
+    vector::scores(means, vector)
+        .into_iter()
         .fold(-1.0, f32::max)
 }
 
@@ -140,8 +140,18 @@ pub(super) struct Prototypes {
     bias: Vec<f32>,
     /// How many rows each intent has.
     n_of_intent: Vec<usize>,
-    /// The way to the nearest rows where there are too many to look at all.
-    index: Option<Index>,
+    search: Search,
+}
+
+/// How the nearest rows are found.
+#[derive(Debug, Clone, PartialEq)]
+enum Search {
+    /// By looking at all.
+    All,
+    /// By looking at the sketches of all.
+    Sketched(Shortlist),
+    /// By a graph.
+    Graph(Index),
 }
 
 impl Prototypes {
@@ -158,20 +168,23 @@ impl Prototypes {
             vectors,
             bias,
             n_of_intent,
-            index: None,
+            search: Search::All,
         })
     }
 
-    /// The same with a graph over the rows, if they are many and compared by cosine alone.
+    /// The same with a shorter way to the nearest rows, if they are many and compared by cosine alone.
     #[must_use]
     pub(super) fn indexed(self) -> Self {
         let by_cosine = self.bias.iter().all(|bias| *bias == 0.0);
-        let index = if by_cosine {
-            Index::over(&self.vectors)
+        if !by_cosine {
+            return self;
+        }
+        let search = if let Some(index) = Index::over(&self.vectors) {
+            Search::Graph(index)
         } else {
-            None
+            Shortlist::over(&self.vectors).map_or(Search::All, Search::Sketched)
         };
-        Self { index, ..self }
+        Self { search, ..self }
     }
 
     /// Rows that are compared by their cosine alone.
@@ -201,11 +214,13 @@ impl Prototypes {
         &self.n_of_intent
     }
 
-    /// What each intent scores, in one pass over the rows or by their graph.
+    /// What each intent scores, in one pass over the rows or by the shorter way.
     pub(super) fn scores(&self, vector: &[f32]) -> Vec<f32> {
-        match &self.index {
-            Some(index) if vector.iter().all(|value| value.is_finite()) => {
-                self.scores_of_nearest(&index.nearest(vector))
+        let is_sound = || vector.iter().all(|value| value.is_finite());
+        match &self.search {
+            Search::Graph(index) if is_sound() => self.scores_of_nearest(&index.nearest(vector)),
+            Search::Sketched(shortlist) if is_sound() => {
+                shortlist.scores(&self.vectors, &self.n_of_intent, vector)
             }
             _ => self.scores_of_all(vector),
         }
@@ -234,16 +249,11 @@ impl Prototypes {
     }
 
     fn scores_of_all(&self, vector: &[f32]) -> Vec<f32> {
-        let mut rows = self.vectors.rows().zip(&self.bias);
-        self.n_of_intent
-            .iter()
-            .map(|n_rows| {
-                let own = rows.by_ref().take(*n_rows);
-                // `max` drops a NaN, so that a broken vector is far from everything.
-                own.map(|(row, bias)| dot(row, vector) + bias)
-                    .fold(SCORE_MIN, f32::max)
-            })
-            .collect()
+        let products = vector::scores(&self.vectors, vector);
+        let mut biased = products.iter().zip(&self.bias).map(|(it, bias)| it + bias);
+        // `max` drops a NaN, so that a broken vector is far from everything.
+        let highest = |n_rows: &usize| biased.by_ref().take(*n_rows).fold(SCORE_MIN, f32::max);
+        self.n_of_intent.iter().map(highest).collect()
     }
 
     /// What each intent scores, for many prompts at once: a row a prompt.

@@ -1,6 +1,7 @@
-//! The nearest of many prototypes without looking at all of them: a graph whose edges lead towards
-//! what is near (HNSW, Malkov and Yashunin 2018). Where every training row is a prototype, a scan
-//! would grow with the data; this grows with its logarithm, and now and then finds the second nearest.
+//! The nearest of very many prototypes without looking at all of them: a graph whose edges lead towards
+//! what is near (HNSW, Malkov and Yashunin 2018). A look at every sketch (`shortlist`) grows with the
+//! data; this grows with its logarithm, but takes more than half a millisecond a row to make, and an intent
+//! without a row among the nearest has no score of its own.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use hnsw_rs::hnsw::Hnsw;
 
 use crate::vector::Vectors;
 
-/// Rows from which a graph beats a scan: at 384 dimensions a scan over so many takes half a
-/// millisecond, the graph a tenth of that.
-const ROWS_MIN: usize = 8_192;
+/// Rows from which a graph is made: a look at as many sketches takes half a millisecond. At 10,000 rows the
+/// graph takes twice as long as the look, and seconds of the start.
+const ROWS_MIN: usize = 131_072;
 
 /// Edges of a row. More find better and take more memory; 24 is what the paper has for such lengths.
 const EDGES: usize = 24;
@@ -20,9 +21,9 @@ const EDGES: usize = 24;
 /// Rows that are kept in sight while the graph is built.
 const BUILD_SIGHT: usize = 200;
 
-/// Rows that are kept in sight while it is searched: found the nearest in more than 99 of 100 searches
-/// among training rows.
-const SEARCH_SIGHT: usize = 192;
+/// Rows that are kept in sight while it is searched, as many as are told. Of 10,000 rows of CLINC150 it
+/// found the nearest 998 times of 1,000; with 24 it were 997, with 192, at three times the time, all.
+const SEARCH_SIGHT: usize = TOLD;
 
 /// Neighbours that are told: enough for several intents to be among them.
 const TOLD: usize = 64;
@@ -45,14 +46,15 @@ impl Index {
     /// A graph over unit vectors; `None` where a scan is as good. The rows go in one after the other, so
     /// that the same rows give the same graph.
     pub(super) fn over(vectors: &Vectors) -> Option<Self> {
-        if vectors.len() < ROWS_MIN {
-            return None;
-        }
+        (ROWS_MIN <= vectors.len()).then(|| Self::build(vectors))
+    }
+
+    fn build(vectors: &Vectors) -> Self {
         let graph = Hnsw::new(EDGES, vectors.len(), LAYERS, BUILD_SIGHT, Cosine);
         for (row, values) in vectors.rows().enumerate() {
             graph.insert_slice((values, row));
         }
-        Some(Self(Arc::new(graph)))
+        Self(Arc::new(graph))
     }
 
     /// The nearest rows, the nearest first.
@@ -123,8 +125,8 @@ mod tests {
 
     #[test]
     fn a_graph_finds_what_a_scan_finds_nearly_always() {
-        let rows = random(ROWS_MIN, 1);
-        let index = Index::over(&rows).unwrap();
+        let rows = random(8_192, 1);
+        let index = Index::build(&rows);
         let asked = random(200, 2);
         let right = asked.rows().filter(|vector| {
             let cosine = |row: &&[f32]| dot(row, vector);

@@ -24,6 +24,7 @@ mod rules;
 mod sample;
 mod scope;
 mod select;
+mod shortlist;
 pub mod train;
 
 pub use classify::CentroidSet;

@@ -75,7 +75,7 @@ impl Bert {
                 window_tokens: files.window_tokens,
                 device: device_name,
             },
-            tokeniser: Tokeniser::parse(&files.tokeniser_path, &files.tokeniser)?,
+            tokeniser: Tokeniser::parse(&files.tokeniser_path, files.tokeniser)?,
             embedding: parameters.embedding,
             level,
             layers,

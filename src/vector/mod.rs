@@ -1,10 +1,15 @@
 //! Arithmetic on embeddings: flat rows, dot products, norms, means and the scan for the nearest row.
 //!
-//! Rows lie in one allocation, so that a scan over all of them reads memory in order. Everything
-//! here is plain safe Rust that the compiler vectorises: eight partial sums hide the latency of
-//! the additions, which one running sum would wait for.
+//! Rows lie in one allocation, so that a scan over all of them reads memory in order. What is done to
+//! every value of them is in `kernel`, by the instructions that the machine has; the results are the
+//! same bits on all.
+
+mod kernel;
+pub mod sketch;
 
 use serde::{Deserialize, Serialize};
+
+use self::kernel::Level;
 
 /// Equally long rows in one allocation, row after row.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -70,21 +75,9 @@ impl Vectors {
     }
 }
 
-/// How many sums run beside each other in [`dot`].
-const LANES: usize = 8;
-
 /// The dot product; of two unit vectors, their cosine. Values past the shorter one are ignored.
 pub fn dot(left: &[f32], right: &[f32]) -> f32 {
-    let mut sums = [0.0_f32; LANES];
-    let (left_chunks, left_rest) = left.as_chunks::<LANES>();
-    let (right_chunks, right_rest) = right.as_chunks::<LANES>();
-    for (a, b) in left_chunks.iter().zip(right_chunks) {
-        for lane in 0..LANES {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    let rest: f32 = left_rest.iter().zip(right_rest).map(|(a, b)| a * b).sum();
-    sums.iter().sum::<f32>() + rest
+    kernel::dot(Level::detect(), left, right)
 }
 
 /// The Euclidean length.
@@ -119,9 +112,14 @@ pub fn weighted_direction<'a>(
     Some(direction)
 }
 
-/// The dot product of every row with the query.
+/// The dot product of every row with the query, each the same as [`dot`] gives.
 pub fn scores(rows: &Vectors, query: &[f32]) -> Vec<f32> {
-    rows.rows().map(|row| dot(row, query)).collect()
+    if query.len() != rows.dimensions() {
+        return rows.rows().map(|row| dot(row, query)).collect();
+    }
+    let mut scores = vec![0.0; rows.len()];
+    kernel::dots(Level::detect(), rows.as_flat(), query, &mut scores);
+    scores
 }
 
 #[cfg(test)]
