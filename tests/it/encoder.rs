@@ -27,6 +27,7 @@ fn open_folder(folder: &Path) -> Result<Arc<dyn Encoder>, Error> {
     open(Settings {
         model: ModelSource::Path(folder.to_owned()),
         device: DevicePreference::Cpu,
+        kernel: None,
     })
 }
 
@@ -122,7 +123,7 @@ fn the_shipped_encoder_is_near_the_original_model() {
     let count = u16::try_from(cosines.len()).unwrap();
     let mean = cosines.iter().map(|(cosine, _)| cosine).sum::<f32>() / f32::from(count);
     println!("mean {mean}, least {:?}", &cosines[..5]);
-    assert!(0.999 <= mean, "the mean cosine is {mean}");
+    assert!(0.998 <= mean, "the mean cosine is {mean}");
     assert!(0.99 <= cosines[0].0, "the least cosine is {:?}", cosines[0]);
 }
 
@@ -148,8 +149,7 @@ fn a_vector_does_not_depend_on_its_batch() {
     let together = ENCODER.encode(&windows).unwrap();
     for (position, row) in together.rows().enumerate() {
         let alone = ENCODER.encode(&windows[position..=position]).unwrap();
-        let cosine = dot(row, alone.row(0).unwrap());
-        assert!((cosine - 1.0).abs() < 1e-5, "window {position}: {cosine}");
+        assert_eq!(row, alone.row(0).unwrap(), "window {position}");
         assert!((norm(row) - 1.0).abs() < 1e-5);
     }
 }
@@ -325,6 +325,7 @@ fn what_is_not_compiled_in_says_with_which_feature_it_is() {
     let metal = open(Settings {
         model: ModelSource::Path(shipped()),
         device: DevicePreference::Metal,
+        kernel: None,
     });
     if cfg!(not(feature = "metal")) {
         let problem = metal.map(|_| ()).unwrap_err().to_string();
