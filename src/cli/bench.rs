@@ -1,10 +1,13 @@
 //! `semroute bench`: what a decision costs on this machine, stage by stage.
 
+mod load;
+mod worker;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use futures_util::{StreamExt, stream};
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -22,7 +25,10 @@ use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing}
 use crate::routing::{IntentSignal, Rule, Signals, decide};
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// How often each stage is timed.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
@@ -34,6 +40,16 @@ pub(super) struct Arguments {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+}
+
+/// What else can be measured.
+#[derive(Debug, Subcommand)]
+enum Other {
+    /// Ask a running server for decisions, at a rate or as fast as it answers.
+    Load(load::Arguments),
+    /// Embed what standard input asks for and tell the times, for comparisons with other encoders.
+    #[command(hide = true)]
+    Worker(worker::Arguments),
 }
 
 /// The lengths that are timed, in tokens.
@@ -83,6 +99,11 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    match &arguments.other {
+        Some(Other::Load(load)) => return load::run(load, reporter),
+        Some(Other::Worker(worker)) => return worker::run(worker, environment, reporter),
+        None => {}
+    }
     let encoder = arguments.encoder.open(environment)?;
     let here = std::path::Path::new("");
     let set = read_centroids(&arguments.centroids, here, &fitting(encoder.identity()))
@@ -207,6 +228,7 @@ async fn ask(
     let settings = Settings {
         // Every prompt shall be encoded, however long it waits: this measures the encoder.
         wait_max: Duration::from_hours(1),
+        remembered_max: 0,
         ..Settings::default()
     };
     let queue = EncoderQueue::start(
@@ -247,6 +269,18 @@ const WORDS: [&str; 12] = [
     "please", "explain", "how", "the", "router", "finds", "a", "model", "for", "every", "prompt",
     "today",
 ];
+
+/// A prompt of so many words, different for each position.
+fn prompt_of_words(words: usize, position: usize) -> String {
+    let mut text = format!("{position}");
+    let mut next = position;
+    for _ in 1..words {
+        text.push(' ');
+        text.push_str(WORDS[next % WORDS.len()]);
+        next += 1 + position % 5;
+    }
+    text
+}
 
 /// A prompt of so many tokens, the special ones included, different for each position.
 fn prompt(encoder: &dyn Encoder, tokens: usize, position: usize) -> anyhow::Result<String> {

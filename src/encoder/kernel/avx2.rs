@@ -55,9 +55,10 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 16]; R
 fn widened(bytes: &[u8; 16]) -> __m256i {
     #[expect(
         unsafe_code,
-        reason = "the sixteen bytes that are read are those of the array"
+        clippy::cast_ptr_alignment,
+        reason = "the sixteen bytes that are read are those of the array, at any alignment"
     )]
-    // SAFETY: see the reason above; the load needs no alignment.
+    // SAFETY: see the reason above.
     let bytes = unsafe { _mm_loadu_si128(bytes.as_ptr().cast::<__m128i>()) };
     _mm256_cvtepi8_epi16(bytes)
 }
@@ -66,9 +67,10 @@ fn widened(bytes: &[u8; 16]) -> __m256i {
 pub(super) fn store(lanes: __m256i, out: &mut [i32; 8]) {
     #[expect(
         unsafe_code,
-        reason = "the 32 bytes that are written are those of the array"
+        clippy::cast_ptr_alignment,
+        reason = "the 32 bytes that are written are those of the array, at any alignment"
     )]
-    // SAFETY: see the reason above; the store needs no alignment.
+    // SAFETY: see the reason above.
     unsafe {
         _mm256_storeu_si256(out.as_mut_ptr().cast::<__m256i>(), lanes);
     }

@@ -91,7 +91,7 @@ fn attend_rows<L: Lanes, const LENGTH: usize, const STRIDE: usize>(
         }
         let shares = softmax::<L>(scores);
         for (first, count) in Tiles::of(queries.len(), L::SUMS).spans() {
-            let taken = Taken {
+            let mut taken = Taken {
                 scores,
                 first,
                 shares: &shares,
@@ -101,7 +101,7 @@ fn attend_rows<L: Lanes, const LENGTH: usize, const STRIDE: usize>(
             by_rows!(
                 count,
                 L::SUMS,
-                take_tile[L, LENGTH, STRIDE,](rows, taken)
+                take_tile[L, LENGTH, STRIDE,](rows, &mut taken)
             );
         }
     }
@@ -144,11 +144,11 @@ struct Taken<'a> {
 #[inline(always)]
 fn take_tile<L: Lanes, const LENGTH: usize, const STRIDE: usize, const ROWS: usize>(
     rows: &[[f32; STRIDE]],
-    taken: Taken<'_>,
+    taken: &mut Taken<'_>,
 ) {
     for piece in 0..LENGTH / LANES {
         let mut sums = [L::splat(0.0); ROWS];
-        for (row, scores) in rows.iter().zip(taken.scores) {
+        for (row, scores) in rows.iter().zip(taken.scores.iter()) {
             let (pieces, _) = row[2 * LENGTH..].as_chunks::<LANES>();
             let values = L::load(&pieces[piece]);
             let scores = &scores[taken.first..taken.first + ROWS];

@@ -182,6 +182,11 @@ operation!(
     quantise, quantise_body, (rows: &[f32], depth: usize, activations: &mut Activations)
 );
 
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "what is cast is a whole number from 0 to 255"
+)]
 #[inline(always)]
 fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activations) {
     let count = rows.len() / depth.max(1);
@@ -385,12 +390,12 @@ fn product_tile<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: usi
         let value = |column: usize| {
             let constant = multiply_add::<L>(factor.least, place.sums[column], place.bias[column]);
             let scaled = place.scales[column] * factor.scale;
-            multiply_add::<L>(scaled, sums[column] as f32, constant)
+            multiply_add::<L>(scaled, as_float(sums[column]), constant)
         };
         match place.effect {
             Effect::Store => (0..COLUMNS).for_each(|column| target[column] = value(column)),
             Effect::Gelu => {
-                (0..COLUMNS).for_each(|column| target[column] = gelu::<L>(value(column)))
+                (0..COLUMNS).for_each(|column| target[column] = gelu::<L>(value(column)));
             }
             Effect::Add => (0..COLUMNS).for_each(|column| target[column] += value(column)),
         }
@@ -399,8 +404,9 @@ fn product_tile<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize, const ROWS: usi
 
 #[expect(
     clippy::cast_precision_loss,
-    reason = "sums of at most some thousands of bytes are below 2²⁴"
+    reason = "sums past 2²⁴ lose what is far below the rounding of the activations"
 )]
+#[inline(always)]
 fn as_float(sum: i32) -> f32 {
     sum as f32
 }

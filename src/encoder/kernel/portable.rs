@@ -12,6 +12,10 @@ const EXACT_MAX: usize = 512;
 impl Dot<16> for Portable {
     const ROWS_MAX: usize = 4;
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "what is cast is a whole number below 2²⁴"
+    )]
     #[inline(always)]
     fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 16]; ROWS] {
         let (panel, _) = panel.as_chunks::<16>();
@@ -56,11 +60,11 @@ pub(super) fn twin<const ROWS: usize, const COLUMNS: usize>(
         for (row, unit) in units.iter().enumerate() {
             let inputs = integers(*unit);
             let together = inputs.len();
-            for column in 0..COLUMNS {
+            for (column, sum) in sums[row].iter_mut().enumerate() {
                 let start = (step * COLUMNS + column) * together;
                 let weights = &panel[start..start + together];
                 for (input, weight) in inputs.iter().zip(weights) {
-                    sums[row][column] += input * i32::from(weight.cast_signed());
+                    *sum += input * i32::from(weight.cast_signed());
                 }
             }
         }

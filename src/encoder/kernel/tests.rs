@@ -195,7 +195,14 @@ fn for_each_kernel<const ROWS: usize>(steps: usize, seed: u32) {
 fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
     let of_quad = |unit: u32| unit.to_le_bytes().map(i32::from).to_vec();
     let of_pair = |unit: u32| vec![(unit & 0xffff).cast_signed(), (unit >> 16).cast_signed()];
-    let of_single = |unit: u32| vec![f32::from_bits(unit) as i32];
+    let of_single = |unit: u32| {
+        let wanted = |it: &i32| {
+            f64::from(*it)
+                .total_cmp(&f64::from(f32::from_bits(unit)))
+                .is_eq()
+        };
+        (0..256).filter(wanted).collect()
+    };
     // Integers of a byte each, as 16 bits.
     let masked = |mask: u32| -> Vec<[u32; ROWS]> {
         let units = quads.iter().map(|units| units.map(|unit| unit & mask));
@@ -236,10 +243,10 @@ fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
 fn the_largest_integers_do_not_saturate() {
     let units = [[0xffff_ffff_u32; 2]; 384];
     for weight in [127_i8, -127] {
-        check_kernels(&units, &[weight.cast_unsigned(); 384 * 128]);
+        check_kernels(&units, &vec![weight.cast_unsigned(); 384 * 128]);
     }
     let singles = [[255.0_f32.to_bits(); 2]; 1536];
-    let sums = portable::Portable::tile::<2>(&singles, &[127; 1536 * 16]);
+    let sums = portable::Portable::tile::<2>(&singles, &vec![127; 1536 * 16]);
     assert_eq!(sums[1][15], 1536 * 255 * 127);
 }
 
