@@ -193,9 +193,12 @@ fn encoder_keys_change_the_encoder() {
             selection
         );
     }
-    let assembled = with("encoder: { wait: 40ms, windows: 2 }\n");
+    let assembled = with("encoder: { wait: 40ms, windows: 2, threads: 3, remember: 7 }\n");
     assert_eq!(assembled.queue.wait_max, Duration::from_millis(40));
     assert_eq!(assembled.queue.windows_max, 2);
+    assert_eq!(assembled.queue.threads, Some(3));
+    assert_eq!(assembled.queue.remembered_max, 7);
+    assert_eq!(with("encoder: { threads: 0 }\n").queue.threads, None);
 }
 
 #[test]
@@ -212,6 +215,29 @@ fn encoder_model_and_device_are_looked_up() {
         let found = found.err().unwrap().to_string();
         assert!(found.contains(place), "{key}: {found}");
     }
+}
+
+#[test]
+fn the_kernel_is_forced_by_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.yaml");
+    std::fs::write(&path, format!("{MODELS}{ROUTES}")).unwrap();
+    let forced = |lookup| semroute::config::assemble(Some(&path), Environment::from_lookup(lookup));
+    let kernel = |lookup| forced(lookup).unwrap().encoder.identity().kernel.clone();
+    assert_eq!(
+        kernel(|name| (name == "SEMROUTE_KERNEL").then(|| "portable".to_owned())),
+        "int8-portable"
+    );
+    assert_eq!(
+        kernel(|name| (name == "SEMROUTE_KERNEL").then(|| "candle".to_owned())),
+        "candle-f32"
+    );
+    let unknown = forced(|name| (name == "SEMROUTE_KERNEL").then(|| "sse9".to_owned()));
+    let problem = unknown.err().unwrap().to_string();
+    assert!(
+        problem.starts_with("SEMROUTE_KERNEL: \"sse9\" is no kernel"),
+        "{problem}"
+    );
 }
 
 #[test]
