@@ -14,11 +14,11 @@ use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
 use crate::config::Environment;
-use crate::config::assemble::{fitting, open_encoder};
+use crate::config::assemble::{encoder_settings, fitting, open_encoder};
 use crate::domain::chat::Role;
 use crate::encoder::corpus::embed_all;
 use crate::encoder::windowing::WINDOWS_MAX;
-use crate::encoder::{Encoder, Passage};
+use crate::encoder::{Encoder, Passage, Settings};
 use crate::engine::passages::{Selection, select};
 use crate::eval::{Example, Expected, Outcome};
 use crate::store::log_reader;
@@ -133,6 +133,13 @@ impl Embedder {
 }
 
 impl EncoderArguments {
+    /// What it is, without opening it.
+    pub(super) fn settings(&self, environment: Environment) -> Result<Settings, Failure> {
+        let mut problems = Vec::new();
+        let settings = encoder_settings(&self.encoder, &self.device, environment, &mut problems);
+        settings.ok_or_else(|| crate::config::Problems(problems).into())
+    }
+
     /// Opens it.
     pub(super) fn open(&self, environment: Environment) -> Result<Arc<dyn Encoder>, Failure> {
         let mut problems = Vec::new();

@@ -123,6 +123,20 @@ pub fn open_encoder(
     environment: Environment,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<dyn Encoder>> {
+    let settings = encoder_settings(model, device, environment, problems)?;
+    let opened = encoder::open(settings);
+    opened
+        .map_err(|error| problems.push(Problem::new("encoder", error.to_string())))
+        .ok()
+}
+
+/// Which encoder an operator means, and on which device.
+pub fn encoder_settings(
+    model: &str,
+    device: &str,
+    environment: Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<encoder::Settings> {
     let mut noted = |path: &str, error: &encoder::Error| {
         problems.push(Problem::new(path, error.to_string()));
     };
@@ -137,13 +151,11 @@ pub fn open_encoder(
         .map(|name| name.parse())
         .transpose()
         .map_err(|error| noted("SEMROUTE_KERNEL", &error));
-    let settings = encoder::Settings {
+    Some(encoder::Settings {
         model: reached(model.ok()?, environment),
         device: device.ok()?,
         kernel: kernel.ok()?,
-    };
-    let opened = encoder::open(settings);
-    opened.map_err(|error| noted("encoder", &error)).ok()
+    })
 }
 
 /// A model's source, with what the environment says of how to reach the hub.

@@ -17,4 +17,5 @@ mod engine;
 mod gateway;
 mod golden;
 mod learning;
+mod static_encoder;
 mod support;
