@@ -19,7 +19,7 @@ use crate::cli::report::{Reporter, short, table};
 use crate::cli::serve::monotonic;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Environment;
-use crate::config::assemble::{fitting, read_centroids};
+use crate::config::artefact::{Fitting, read_centroids};
 use crate::encoder::queue::Settings;
 use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing};
 use crate::routing::{IntentSignal, Rule, Signals, decide};
@@ -106,8 +106,8 @@ pub(super) fn run(
     }
     let encoder = arguments.encoder.open(environment)?;
     let here = std::path::Path::new("");
-    let set = read_centroids(&arguments.centroids, here, &fitting(encoder.identity()))
-        .map_err(Failure::Usage)?;
+    let fitting = Fitting::of(encoder.as_ref(), None);
+    let set = read_centroids(&arguments.centroids, here, &fitting).map_err(Failure::Usage)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut stages = Vec::new();
     let mut progress = reporter.progress("timing", LENGTHS.len() + CONCURRENCIES.len());

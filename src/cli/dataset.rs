@@ -14,7 +14,8 @@ use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
 use crate::config::Environment;
-use crate::config::assemble::{encoder_settings, fitting, open_encoder};
+use crate::config::artefact::{Fitting, fitting};
+use crate::config::assemble::{encoder_settings, open_encoder, open_static_encoder};
 use crate::domain::chat::Role;
 use crate::encoder::corpus::embed_all;
 use crate::encoder::windowing::WINDOWS_MAX;
@@ -62,8 +63,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 impl EmbeddingArguments {
     /// Opens the encoder.
     pub(super) fn open(&self, environment: Environment) -> Result<Embedder, Failure> {
+        let encoder = self.encoder.open(environment)?;
         Ok(Embedder {
-            encoder: self.encoder.open(environment)?,
+            fixed: open_static_encoder(&self.encoder.encoder, &encoder)
+                .map_err(anyhow::Error::from)?,
+            encoder,
             text: self.text,
             windows: self.windows,
         })
@@ -73,6 +77,8 @@ impl EmbeddingArguments {
 /// Turns labelled prompts into vectors.
 pub(super) struct Embedder {
     encoder: Arc<dyn Encoder>,
+    /// Its static encoder.
+    fixed: Option<Arc<dyn Encoder>>,
     text: Text,
     windows: usize,
 }
@@ -81,6 +87,21 @@ impl Embedder {
     /// The encoder that centroids must have been trained with to fit.
     pub(super) fn identity(&self) -> EncoderIdentity {
         fitting(self.encoder.identity())
+    }
+
+    /// The same with its static encoder.
+    pub(super) fn fitting(&self) -> Fitting {
+        Fitting::of(self.encoder.as_ref(), self.fixed.as_deref())
+    }
+
+    /// Its static encoder, if it has one, embedding as it does.
+    pub(super) fn fixed(&self) -> Option<Self> {
+        self.fixed.as_ref().map(|fixed| Self {
+            encoder: Arc::clone(fixed),
+            fixed: None,
+            text: self.text,
+            windows: self.windows,
+        })
     }
 
     /// How it embeds.

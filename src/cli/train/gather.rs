@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use crate::centroids::labels::{Labels, Row};
 use crate::centroids::rows::{Label, Part, Rows, Shard, digest, join};
 use crate::cli::Failure;
-use crate::cli::dataset::{INTENT_KEY, read_files, text_of};
+use crate::cli::dataset::{Embedder, INTENT_KEY, read_files, text_of};
 use crate::cli::report::Reporter;
 use crate::cli::train::base::Base;
 use crate::cli::train::{Arguments, log};
@@ -18,6 +18,9 @@ use crate::config::Environment;
 pub(super) struct Gathered {
     /// What is trained on.
     pub(super) rows: Rows,
+    /// The same rows by the static encoder; none where it has none, or where not all of their words are at
+    /// hand.
+    pub(super) static_rows: Option<Rows>,
     /// The prompts, by their digests; without those of which only the vector was read.
     pub(super) texts: BTreeMap<[u8; 32], String>,
     /// The set that newer rows were added to.
@@ -37,19 +40,25 @@ pub(super) fn all(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<Gathered, Failure> {
-    let (newer, texts) = if let Some(folder) = &arguments.merge {
+    let (newer, static_rows, texts) = if let Some(folder) = &arguments.merge {
         let rows = join(read_parts(folder)?).map_err(anyhow::Error::from)?;
-        (rows, BTreeMap::new())
+        (rows, None, BTreeMap::new())
     } else {
         let labelled = read_rows(arguments, reporter)?;
         let text = |(row, label): &(Row, Label)| (label.prompt, text_of(&row.prompt));
         let texts = labelled.iter().map(text).collect();
-        let part = embed(&labelled, Shard::WHOLE, arguments, (environment, reporter))?;
-        (part.rows, texts)
+        let embedder = arguments.embedding.open(environment)?;
+        let part = embed(&labelled, Shard::WHOLE, &embedder, reporter)?;
+        let fixed = embedder.fixed().filter(|_| arguments.base.is_none());
+        let static_rows = fixed
+            .map(|fixed| embed(&labelled, Shard::WHOLE, &fixed, reporter))
+            .transpose()?;
+        (part.rows, static_rows.map(|part| part.rows), texts)
     };
     let Some(folder) = &arguments.base else {
         return Ok(Gathered {
             rows: newer,
+            static_rows,
             texts,
             base: None,
         });
@@ -64,6 +73,7 @@ pub(super) fn all(
     }
     Ok(Gathered {
         rows: base.rows.corrected_by(&newer),
+        static_rows: None,
         texts,
         base: Some(base),
     })
@@ -77,7 +87,8 @@ pub(super) fn part(
     reporter: Reporter,
 ) -> Result<Part, Failure> {
     let labelled = read_rows(arguments, reporter)?;
-    embed(&labelled, shard, arguments, (environment, reporter))
+    let embedder = arguments.embedding.open(environment)?;
+    Ok(embed(&labelled, shard, &embedder, reporter)?)
 }
 
 /// Labelled rows in the order that they are trained in: those of the files, then those of `--oos`.
@@ -132,16 +143,15 @@ fn read_rows(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<Vec<(R
 fn embed(
     labelled: &[(Row, Label)],
     shard: Shard,
-    arguments: &Arguments,
-    (environment, reporter): (Environment, Reporter),
-) -> Result<Part, Failure> {
+    embedder: &Embedder,
+    reporter: Reporter,
+) -> anyhow::Result<Part> {
     let (rows, labels): (Vec<Row>, Vec<Label>) = labelled.iter().cloned().unzip();
     let whole = digest(&labels);
     let n_whole = labels.len();
     let own = |row: usize| shard.holds(row);
     let rows: Vec<Row> = of(rows, own);
     let labels: Vec<Label> = of(labels, own);
-    let embedder = arguments.embedding.open(environment)?;
     let vectors = embedder.embed(&rows, reporter)?;
     Ok(Part {
         shard,
