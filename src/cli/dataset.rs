@@ -14,7 +14,7 @@ use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
 use crate::config::Environment;
-use crate::config::artefact::{Fitting, fitting};
+use crate::config::artefacts::{Fitting, fitting};
 use crate::config::assemble::{encoder_settings, open_encoder, open_static_encoder};
 use crate::domain::chat::Role;
 use crate::encoder::corpus::embed_all;
@@ -65,8 +65,7 @@ impl EmbeddingArguments {
     pub(super) fn open(&self, environment: Environment) -> Result<Embedder, Failure> {
         let encoder = self.encoder.open(environment)?;
         Ok(Embedder {
-            fixed: open_static_encoder(&self.encoder.encoder, &encoder)
-                .map_err(anyhow::Error::from)?,
+            fixed: self.encoder.open_static(&encoder)?,
             encoder,
             text: self.text,
             windows: self.windows,
@@ -159,6 +158,14 @@ impl EncoderArguments {
         let mut problems = Vec::new();
         let settings = encoder_settings(&self.encoder, &self.device, environment, &mut problems);
         settings.ok_or_else(|| crate::config::Problems(problems).into())
+    }
+
+    /// Opens the static encoder that belongs to it, if there is one.
+    pub(super) fn open_static(
+        &self,
+        open: &Arc<dyn Encoder>,
+    ) -> anyhow::Result<Option<Arc<dyn Encoder>>> {
+        Ok(open_static_encoder(&self.encoder, open)?)
     }
 
     /// Opens it.

@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::cli::dataset::EmbeddingArguments;
 use crate::cli::report::{Reporter, excerpt, table};
 use crate::config::Environment;
-use crate::config::artefact::read_centroids;
+use crate::config::artefacts::read_centroids;
 use crate::domain::logged;
 use crate::store::log_reader::{self, LogLine};
 

@@ -17,7 +17,7 @@ use crate::cli::Failure;
 use crate::cli::dataset::{Embedder, EmbeddingArguments, INTENT_KEY, outcomes, read_files};
 use crate::cli::report::Reporter;
 use crate::config::Environment;
-use crate::config::artefact::read_centroids;
+use crate::config::artefacts::read_centroids;
 use crate::domain::name::IntentName;
 use crate::eval::compare::Verdict;
 use crate::eval::{Chance, Comparison, Outcome, Report, compare, evaluate};

@@ -9,7 +9,7 @@ use clap::Args;
 use crate::centroids::CentroidSet;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
-use crate::config::artefact::read_centroids;
+use crate::config::artefacts::read_centroids;
 use crate::config::{Assembled, Environment, assemble};
 use crate::domain::chat::Usage;
 use crate::domain::logged;

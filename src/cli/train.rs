@@ -10,7 +10,6 @@ mod written;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
@@ -31,7 +30,7 @@ use crate::store::versions::Versions;
 
 use base::Trial;
 use gather::Gathered;
-use written::{Written, write};
+use written::{Written, write, write_share};
 
 #[derive(Debug, Args)]
 #[expect(
@@ -139,8 +138,8 @@ pub(super) fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     if let Some(shard) = arguments.shard {
-        let part = gather::part(arguments, shard, environment, reporter)?;
-        return write_part(&part, arguments.target(), reporter);
+        let share = gather::share(arguments, shard, environment, reporter)?;
+        return write_share(&share, arguments.target(), reporter);
     }
     let gathered = gather::all(arguments, environment, reporter)?;
     let Fit {
@@ -258,29 +257,6 @@ fn name_of(out: &Path) -> String {
     out.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
-}
-
-fn write_part(
-    part: &crate::centroids::rows::Part,
-    out: &Path,
-    reporter: Reporter,
-) -> Result<(), Failure> {
-    let bytes = part.to_bytes().map_err(anyhow::Error::from)?;
-    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    let path = out.join(part.shard.file_name());
-    // A part that is there is whole: whoever merges may look at any time.
-    let unfinished = path.with_extension("unfinished");
-    std::fs::write(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    reporter.result(&format!(
-        "share {}: {} of {} rows written to {}",
-        part.shard,
-        part.rows.len(),
-        part.n_whole,
-        path.display()
-    ))?;
-    Ok(())
 }
 
 /// Puts a version in force if that was asked for and nothing speaks against it.

@@ -11,7 +11,7 @@ use crate::centroids::format::MANIFEST_FILE;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, table};
 use crate::clock::{Clock, SystemClock};
-use crate::config::artefact::{Fitting, read_artefact};
+use crate::config::artefacts::{Fitting, read_artefact};
 use crate::engine::ledger::timestamp;
 use crate::eval::compare::Verdict;
 use crate::store::versions::{COMPARISON_FILE, Change, Version, Versions};

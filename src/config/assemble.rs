@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::config::artefact::{Fitting, read_centroids};
+use crate::config::artefacts::{Fitting, read_centroids};
 use crate::config::encoder::{Encoder as EncoderConfig, Saturated};
 use crate::config::log::{Prompts, To};
 use crate::config::resolve::resolve;

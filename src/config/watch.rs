@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::centroids::CentroidSet;
 use crate::centroids::format::MANIFEST_FILE;
-use crate::config::artefact::{EMBEDDED_NAME, Fitting, read_artefact};
+use crate::config::artefacts::{EMBEDDED_NAME, Fitting, read_artefact};
 use crate::config::intents::Watch as Setting;
 use crate::config::load::Loaded;
 use crate::store::versions::Versions;

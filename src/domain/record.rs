@@ -129,7 +129,6 @@ pub enum IntentEncoder {
 
 impl IntentEncoder {
     /// Whether it is the one that the configuration names.
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     pub const fn is_main(&self) -> bool {
         matches!(self, Self::Main)
     }

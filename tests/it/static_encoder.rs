@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use semroute::config::artefacts::{Fitting, read_artefact};
 use semroute::encoder::corpus::embed_all;
 use semroute::encoder::distill::distill;
 use semroute::encoder::fixed::{StaticManifest, folder_beside};
@@ -152,4 +153,45 @@ fn a_changed_table_and_another_tokeniser_are_told_by_their_digest() {
         .err()
         .unwrap();
     assert!(problem.to_string().contains("tokenizer.json"), "{problem}");
+}
+
+/// A copy of the shipped set, one of whose files was changed.
+fn changed_set(name: &str, change: impl FnOnce(Vec<u8>) -> Vec<u8>) -> tempfile::TempDir {
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("centroids/assistant");
+    let copy = tempfile::tempdir().unwrap();
+    for entry in fs::read_dir(shipped).unwrap() {
+        let entry = entry.unwrap();
+        fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
+    }
+    let path = copy.path().join(name);
+    fs::write(&path, change(fs::read(&path).unwrap())).unwrap();
+    copy
+}
+
+#[test]
+fn a_static_part_that_is_damaged_is_an_error_and_one_for_another_encoder_is_left_out() {
+    let fixed = beside(&shipped()).unwrap().unwrap();
+    let model = open(settings(&shipped())).unwrap();
+    let fitting = Fitting::of(model.as_ref(), Some(fixed.as_ref()));
+    let whole = changed_set("manifest.json", |bytes| bytes);
+    let set = read_artefact(whole.path(), &fitting).unwrap();
+    assert!(set.static_part().is_some());
+    let only_main = Fitting::of(model.as_ref(), None);
+    let set = read_artefact(whole.path(), &only_main).unwrap();
+    assert!(set.static_part().is_none());
+
+    let digest = fixed.identity().digest.clone();
+    let other = changed_set("static.manifest.json", |bytes| {
+        let text = String::from_utf8(bytes).unwrap();
+        text.replace(&digest, "another").into_bytes()
+    });
+    let set = read_artefact(other.path(), &fitting).unwrap();
+    assert!(set.static_part().is_none());
+
+    let damaged = changed_set("static.vectors.safetensors", |mut bytes| {
+        bytes[20_000] ^= 1;
+        bytes
+    });
+    let problem = read_artefact(damaged.path(), &fitting).unwrap_err();
+    assert!(problem.contains("the static part"), "{problem}");
 }

@@ -19,7 +19,7 @@ use crate::cli::Failure;
 use crate::cli::dataset::{outcomes, read_files};
 use crate::cli::report::{Reporter, excerpt};
 use crate::cli::train::Arguments;
-use crate::config::artefact::{Fitting, read_artefact};
+use crate::config::artefacts::{Fitting, read_artefact};
 use crate::domain::name::IntentName;
 use crate::eval::{Chance, Comparison, Example, Expected, Outcome, compare};
 use crate::store::versions::Versions;

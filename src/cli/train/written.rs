@@ -7,9 +7,12 @@ use anyhow::Context;
 
 use crate::centroids::CentroidSet;
 use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
-use crate::centroids::rows::{ROWS_FILE, Rows};
+use crate::centroids::rows::{Part, ROWS_FILE, Rows};
 use crate::centroids::static_part::{STATIC_MANIFEST_FILE, STATIC_VECTORS_FILE};
+use crate::cli::Failure;
+use crate::cli::report::Reporter;
 use crate::cli::train::base::Trial;
+use crate::cli::train::gather::{Share, static_file_name};
 use crate::store::versions::{COMPARISON_FILE, Version, Versions};
 
 /// Where a set went.
@@ -27,6 +30,32 @@ impl Written {
             Self::Version(version) => &version.folder,
         }
     }
+}
+
+/// Writes a share of rows, that by the main encoder last: where it is, the other is too.
+pub(super) fn write_share(share: &Share, out: &Path, reporter: Reporter) -> Result<(), Failure> {
+    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
+    if let Some(part) = &share.static_part {
+        write_part(part, &out.join(static_file_name(share.part.shard)))?;
+    }
+    let path = out.join(share.part.shard.file_name());
+    write_part(&share.part, &path)?;
+    reporter.result(&format!(
+        "share {}: {} of {} rows written to {}",
+        share.part.shard,
+        share.part.rows.len(),
+        share.part.n_whole,
+        path.display()
+    ))?;
+    Ok(())
+}
+
+fn write_part(part: &Part, path: &Path) -> anyhow::Result<()> {
+    // A part that is there is whole: whoever merges may look at any time.
+    let unfinished = path.with_extension("unfinished");
+    std::fs::write(&unfinished, part.to_bytes()?)
+        .and_then(|()| std::fs::rename(&unfinished, path))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 /// A folder that holds a set keeps it and gets a version beside it when the result stands on it; any
