@@ -190,7 +190,7 @@ fn bench_measures_every_stage() {
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(
         report["stages"].as_array().map(Vec::len),
-        Some(16),
+        Some(20),
         "{report}"
     );
     let loads = report["load"].as_array().unwrap();

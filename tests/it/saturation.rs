@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use semroute::config::load::EMBEDDED;
-use semroute::encoder::queue;
+use semroute::encoder::{Class, queue};
 use semroute::engine::Engine;
 use semroute::engine::ledger::Ledger;
 use serde_json::{Value, json};
@@ -28,7 +28,9 @@ fn saturated(config: &str, folder: &Path) -> Arc<Engine> {
 /// The record that deciding on a prompt leaves, and all that is counted then.
 async fn decided(engine: Arc<Engine>, folder: &Path, text: &str) -> (Value, String) {
     let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
-    let decided = engine.decide("assistant", &[said(text)], ledger).await;
+    let messages = [said(text)];
+    let asked = engine.decide("assistant", &messages, Class::Interactive, ledger);
+    let decided = asked.await;
     assert!(decided.outcome.is_ok());
     let metrics = engine.metrics_text();
     drop(engine);

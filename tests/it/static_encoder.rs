@@ -22,6 +22,7 @@ fn settings(folder: &Path) -> Settings {
     Settings {
         model: ModelSource::Path(folder.to_owned()),
         device: DevicePreference::Cpu,
+        kernel: None,
     }
 }
 
