@@ -9,7 +9,7 @@ use crate::centroids::manifest::{IntentEntry, Manifest, ScopeRule};
 use crate::centroids::shortlist::Shortlist;
 use crate::domain::name::IntentName;
 use crate::domain::quantity::Ratio;
-use crate::domain::record::{Intent, RunnerUp};
+use crate::domain::record::{Intent, IntentEncoder, RunnerUp};
 use crate::vector::{self, Vectors, dot};
 
 /// How many intents a classification names: the nearest and three behind it, which is what a person
@@ -28,6 +28,8 @@ pub struct CentroidSet {
     pub(super) means: Vectors,
     /// What scope is told by besides the score, if anything.
     pub(super) scope_direction: Option<Vec<f32>>,
+    /// The same intents for the static encoder.
+    pub(super) static_part: Option<Box<Self>>,
 }
 
 impl CentroidSet {
@@ -82,6 +84,7 @@ impl CentroidSet {
             threshold,
             out_of_scope: scope_score < threshold,
             runners_up,
+            encoder: IntentEncoder::Main,
         }
     }
 

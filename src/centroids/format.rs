@@ -97,6 +97,15 @@ pub enum Error {
         /// The intent.
         intent: String,
     },
+    /// The part for the static encoder does not belong to the set.
+    #[error(
+        "the part of the centroids {name:?} for the static encoder knows other intents than they do: \
+         train them again with `semroute train`"
+    )]
+    OtherIntents {
+        /// The set.
+        name: String,
+    },
     /// The file of vectors does not read as one.
     #[error(
         "vectors.safetensors cannot be read ({0}): the file is cut short or is something else; \
@@ -213,6 +222,7 @@ impl CentroidSet {
             manifest,
             means,
             scope_direction,
+            static_part: None,
         })
     }
 
@@ -236,6 +246,7 @@ impl CentroidSet {
             prototypes,
             means,
             scope_direction,
+            static_part: None,
         };
         let vectors = set.to_bytes()?;
         set.manifest.vectors = VectorsEntry {

@@ -25,6 +25,7 @@ mod sample;
 mod scope;
 mod select;
 mod shortlist;
+pub mod static_part;
 pub mod train;
 
 pub use classify::CentroidSet;

@@ -19,7 +19,7 @@ use crate::cli::report::{Reporter, short, table};
 use crate::cli::serve::monotonic;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Environment;
-use crate::config::assemble::{fitting, read_centroids};
+use crate::config::artefacts::{Fitting, read_centroids};
 use crate::encoder::queue::Settings;
 use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing};
 use crate::routing::{IntentSignal, Rule, Signals, decide};
@@ -105,15 +105,17 @@ pub(super) fn run(
         None => {}
     }
     let encoder = arguments.encoder.open(environment)?;
+    let fixed = arguments.encoder.open_static(&encoder)?;
     let here = std::path::Path::new("");
-    let set = read_centroids(&arguments.centroids, here, &fitting(encoder.identity()))
-        .map_err(Failure::Usage)?;
+    let fitting = Fitting::of(encoder.as_ref(), None);
+    let set = read_centroids(&arguments.centroids, here, &fitting).map_err(Failure::Usage)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let mut stages = Vec::new();
     let mut progress = reporter.progress("timing", LENGTHS.len() + CONCURRENCIES.len());
     for (position, tokens) in LENGTHS.into_iter().enumerate() {
         let bench = Stages {
             encoder: encoder.as_ref(),
+            fixed: fixed.as_deref(),
             set: &set,
             clock: clock.as_ref(),
             rounds: arguments.rounds,
@@ -150,6 +152,7 @@ pub(super) fn run(
 /// What is timed, and with what.
 struct Stages<'a> {
     encoder: &'a dyn Encoder,
+    fixed: Option<&'a dyn Encoder>,
     set: &'a CentroidSet,
     clock: &'a dyn Clock,
     rounds: u32,
@@ -169,7 +172,7 @@ impl Stages<'_> {
             intent: IntentSignal::Known(intent.name),
         };
         let threshold = self.set.threshold();
-        let stages = [
+        let mut stages = vec![
             (
                 "tokenise",
                 self.time(|| self.encoder.tokenise(&text).map(drop))?,
@@ -195,6 +198,10 @@ impl Stages<'_> {
                 })?,
             ),
         ];
+        if let Some(fixed) = self.fixed {
+            let encode = || fixed.encode(&windowed.windows).map(drop);
+            stages.push(("encode, static", self.time(encode)?));
+        }
         let named = stages.into_iter().map(|(stage, latency)| StageLatency {
             stage,
             tokens,

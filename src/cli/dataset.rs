@@ -14,11 +14,12 @@ use crate::centroids::rows::Embedding;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
 use crate::config::Environment;
-use crate::config::assemble::{fitting, open_encoder};
+use crate::config::artefacts::{Fitting, fitting};
+use crate::config::assemble::{encoder_settings, open_encoder, open_static_encoder};
 use crate::domain::chat::Role;
 use crate::encoder::corpus::embed_all;
 use crate::encoder::windowing::WINDOWS_MAX;
-use crate::encoder::{Encoder, Passage};
+use crate::encoder::{Encoder, Passage, Settings};
 use crate::engine::passages::{Selection, select};
 use crate::eval::{Example, Expected, Outcome};
 use crate::store::log_reader;
@@ -62,8 +63,10 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 impl EmbeddingArguments {
     /// Opens the encoder.
     pub(super) fn open(&self, environment: Environment) -> Result<Embedder, Failure> {
+        let encoder = self.encoder.open(environment)?;
         Ok(Embedder {
-            encoder: self.encoder.open(environment)?,
+            fixed: self.encoder.open_static(&encoder)?,
+            encoder,
             text: self.text,
             windows: self.windows,
         })
@@ -73,6 +76,8 @@ impl EmbeddingArguments {
 /// Turns labelled prompts into vectors.
 pub(super) struct Embedder {
     encoder: Arc<dyn Encoder>,
+    /// Its static encoder.
+    fixed: Option<Arc<dyn Encoder>>,
     text: Text,
     windows: usize,
 }
@@ -81,6 +86,21 @@ impl Embedder {
     /// The encoder that centroids must have been trained with to fit.
     pub(super) fn identity(&self) -> EncoderIdentity {
         fitting(self.encoder.identity())
+    }
+
+    /// The same with its static encoder.
+    pub(super) fn fitting(&self) -> Fitting {
+        Fitting::of(self.encoder.as_ref(), self.fixed.as_deref())
+    }
+
+    /// Its static encoder, if it has one, embedding as it does.
+    pub(super) fn fixed(&self) -> Option<Self> {
+        self.fixed.as_ref().map(|fixed| Self {
+            encoder: Arc::clone(fixed),
+            fixed: None,
+            text: self.text,
+            windows: self.windows,
+        })
     }
 
     /// How it embeds.
@@ -133,6 +153,21 @@ impl Embedder {
 }
 
 impl EncoderArguments {
+    /// What it is, without opening it.
+    pub(super) fn settings(&self, environment: Environment) -> Result<Settings, Failure> {
+        let mut problems = Vec::new();
+        let settings = encoder_settings(&self.encoder, &self.device, environment, &mut problems);
+        settings.ok_or_else(|| crate::config::Problems(problems).into())
+    }
+
+    /// Opens the static encoder that belongs to it, if there is one.
+    pub(super) fn open_static(
+        &self,
+        open: &Arc<dyn Encoder>,
+    ) -> anyhow::Result<Option<Arc<dyn Encoder>>> {
+        Ok(open_static_encoder(&self.encoder, open)?)
+    }
+
     /// Opens it.
     pub(super) fn open(&self, environment: Environment) -> Result<Arc<dyn Encoder>, Failure> {
         let mut problems = Vec::new();

@@ -13,7 +13,7 @@ use crate::cli::Failure;
 use crate::cli::dataset::EmbeddingArguments;
 use crate::cli::report::{Reporter, excerpt, table};
 use crate::config::Environment;
-use crate::config::assemble::read_centroids;
+use crate::config::artefacts::read_centroids;
 use crate::domain::logged;
 use crate::store::log_reader::{self, LogLine};
 
@@ -69,7 +69,7 @@ pub(super) fn run(
     let set = read_centroids(
         &arguments.centroids,
         std::path::Path::new(""),
-        &embedder.identity(),
+        &embedder.identity().into(),
     )
     .map_err(Failure::Usage)?;
     let digest = set.digest().map_err(anyhow::Error::from)?;
@@ -129,7 +129,8 @@ fn read(
     let mut take = |record: logged::Record| {
         let prompt = record.prompt_text().map(ToOwned::to_owned);
         let centroid_digest = record.centroid_digest;
-        let Some(intent) = record.intent else {
+        // The static encoder's scores say nothing of how the main one's lie.
+        let Some(intent) = record.intent.filter(|it| it.encoder.is_main()) else {
             return;
         };
         if centroid_digest == digest || arguments.any_centroids {

@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::centroids::CentroidSet;
 use crate::centroids::labels::Labels;
 use crate::cli::Failure;
-use crate::cli::dataset::{EmbeddingArguments, INTENT_KEY, outcomes, read_files};
+use crate::cli::dataset::{Embedder, EmbeddingArguments, INTENT_KEY, outcomes, read_files};
 use crate::cli::report::Reporter;
 use crate::config::Environment;
-use crate::config::assemble::read_centroids;
+use crate::config::artefacts::read_centroids;
 use crate::domain::name::IntentName;
 use crate::eval::compare::Verdict;
 use crate::eval::{Chance, Comparison, Outcome, Report, compare, evaluate};
@@ -68,6 +68,9 @@ pub(super) struct Arguments {
 struct Findings {
     #[serde(flatten)]
     report: Report,
+    /// The same rows by the static encoder and the set's part for it.
+    #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
+    fixed: Option<Report>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
 }
@@ -80,7 +83,7 @@ pub(super) fn run(
     let labels = read_labels(arguments, reporter)?;
     let embedder = arguments.embedding.open(environment)?;
     let open = |name: &String| {
-        read_centroids(name, Path::new(""), &embedder.identity()).map_err(Failure::Usage)
+        read_centroids(name, Path::new(""), &embedder.fitting()).map_err(Failure::Usage)
     };
     let set = open(&arguments.centroids)?;
     let other = arguments.compare.as_ref().map(open).transpose()?;
@@ -92,6 +95,7 @@ pub(super) fn run(
     };
     let findings = Findings {
         report: report(&found, &set, chance)?,
+        fixed: report_static(&labels, &embedder, &set, (chance, reporter))?,
         comparison: other
             .map(|other| compare(&outcomes(&labels.rows, &vectors, &other), &found, chance))
             .transpose()
@@ -160,6 +164,20 @@ fn read_labels(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<Labe
 fn report(outcomes: &[Outcome], set: &CentroidSet, chance: Chance) -> anyhow::Result<Report> {
     let known: Vec<IntentName> = set.intents().cloned().collect();
     Ok(evaluate(outcomes, &known, chance)?)
+}
+
+/// What the set would make of the rows while the encoder has too much to do.
+fn report_static(
+    labels: &Labels,
+    embedder: &Embedder,
+    set: &CentroidSet,
+    (chance, reporter): (Chance, Reporter),
+) -> anyhow::Result<Option<Report>> {
+    let (Some(fixed), Some(part)) = (embedder.fixed(), set.static_part()) else {
+        return Ok(None);
+    };
+    let vectors = fixed.embed(&labels.rows, reporter)?;
+    report(&outcomes(&labels.rows, &vectors, part), part, chance).map(Some)
 }
 
 fn read_map(path: &PathBuf) -> anyhow::Result<BTreeMap<IntentName, IntentName>> {

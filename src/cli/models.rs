@@ -5,9 +5,13 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use crate::cli::Failure;
+use crate::cli::dataset::EncoderArguments;
 use crate::cli::report::Reporter;
 use crate::config::Environment;
+use crate::encoder::distill::{DIMENSIONS, distill};
+use crate::encoder::fixed::folder_beside;
 use crate::encoder::quantise::{Source, quantise_model};
+use crate::encoder::{ModelSource, Settings};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -19,6 +23,8 @@ pub(super) struct Arguments {
 enum Command {
     /// Make an int8 encoder from published weights.
     Quantize(Quantize),
+    /// Make the static encoder of an encoder: what answers while that has too much to do.
+    Distill(Distill),
 }
 
 #[derive(Debug, Args)]
@@ -42,12 +48,75 @@ struct Quantize {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+struct Distill {
+    #[command(flatten)]
+    encoder: EncoderArguments,
+    /// The folder to write; where the encoder will look for it, beside its own with `-static` behind its
+    /// name, if it is left out.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// How many dimensions to keep.
+    #[arg(long, value_name = "N", default_value_t = DIMENSIONS)]
+    dimensions: usize,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Distill {
+    fn out(&self, settings: &Settings) -> Result<PathBuf, Failure> {
+        match (&self.out, &settings.model) {
+            (Some(out), _) => Ok(out.clone()),
+            (None, ModelSource::Path(folder)) => Ok(folder_beside(folder)),
+            (None, ModelSource::Embedded | ModelSource::Hub(_)) => Err(Failure::Usage(
+                "give the folder to write with --out: this encoder has none of its own".to_owned(),
+            )),
+        }
+    }
+}
+
 pub(super) fn run(
     arguments: &Arguments,
-    _: Environment,
+    environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
-    let Command::Quantize(quantize) = &arguments.command;
+    match &arguments.command {
+        Command::Quantize(arguments) => quantize(arguments, reporter),
+        Command::Distill(arguments) => distilled(arguments, environment, reporter),
+    }
+}
+
+fn distilled(
+    arguments: &Distill,
+    environment: Environment,
+    reporter: Reporter,
+) -> Result<(), Failure> {
+    let settings = arguments.encoder.settings(environment)?;
+    let out = arguments.out(&settings)?;
+    let mut progress = None;
+    let report = distill(&settings, &out, arguments.dimensions, &mut |done, of| {
+        progress
+            .get_or_insert_with(|| reporter.progress("encoding tokens", of))
+            .reached(done);
+    })
+    .map_err(anyhow::Error::from)?;
+    if arguments.json {
+        reporter.json(&report)?;
+    } else {
+        reporter.result(&format!(
+            "{}: {} tokens of {} dimensions, which keep {:.1}% of their variance; {} bytes",
+            report.folder.display(),
+            report.tokens,
+            report.dimensions,
+            report.variance_kept * 100.0,
+            report.bytes
+        ))?;
+    }
+    Ok(())
+}
+
+fn quantize(quantize: &Quantize, reporter: Reporter) -> Result<(), Failure> {
     let source = Source {
         name: quantize.name.clone(),
         url: quantize.url.clone(),

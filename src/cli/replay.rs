@@ -9,7 +9,7 @@ use clap::Args;
 use crate::centroids::CentroidSet;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
-use crate::config::assemble::{fitting, read_centroids};
+use crate::config::artefacts::read_centroids;
 use crate::config::{Assembled, Environment, assemble};
 use crate::domain::chat::Usage;
 use crate::domain::logged;
@@ -52,9 +52,9 @@ pub(super) fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     let assembled = assemble(arguments.config.as_deref(), environment)?;
-    let encoder = fitting(assembled.encoder.identity());
-    let new = read_centroids(&arguments.centroids, std::path::Path::new(""), &encoder)
-        .map_err(Failure::Usage)?;
+    let here = std::path::Path::new("");
+    let new =
+        read_centroids(&arguments.centroids, here, &assembled.fitting()).map_err(Failure::Usage)?;
     let plan = &assembled.plan;
     let other = plan
         .with_centroids(new, arguments.centroids.clone())
@@ -69,7 +69,12 @@ pub(super) fn run(
             Some(Replayed {
                 request_id: record.request_id.clone(),
                 text: excerpt(record.prompt_text().unwrap_or_default()),
-                logged_intent: record.intent.as_ref().map(|intent| intent.name.clone()),
+                // What the static encoder found says nothing of the centroids that are compared here.
+                logged_intent: record
+                    .intent
+                    .as_ref()
+                    .filter(|intent| intent.encoder.is_main())
+                    .map(|intent| intent.name.clone()),
                 old: see(record, vector, plan, &escalated)?,
                 new: see(record, vector, &other, &escalated)?,
             })
@@ -176,11 +181,7 @@ fn see(
 ) -> Option<Seen> {
     let assistant = plan.assistants.get(record.assistant.as_deref()?)?;
     let intent: Intent = plan.centroids.classify(vector, plan.threshold);
-    let signal = if intent.out_of_scope {
-        IntentSignal::OutOfScope
-    } else {
-        IntentSignal::Known(intent.name.clone())
-    };
+    let signal = IntentSignal::from(&intent);
     let rules = assistant.routes.iter().map(|route| &route.rule);
     let decision = routing::decide(rules, &Signals { intent: signal })?;
     let route = assistant.routes.get(decision.route_idx)?;

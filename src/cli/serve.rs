@@ -11,7 +11,6 @@ use tokio::net::TcpListener;
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
 use crate::clock::{Clock, SystemClock};
-use crate::config::assemble::fitting;
 use crate::config::watch::{Found, Watch};
 use crate::config::{Assembled, Environment, assemble};
 use crate::encoder::{EncoderQueue, queue};
@@ -41,8 +40,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .context("the runtime cannot start")?;
-    let identity = fitting(assembled.encoder.identity());
-    let watch = Watch::of(&assembled.loaded, identity);
+    let watch = Watch::of(&assembled.loaded, assembled.fitting());
     runtime.block_on(async {
         let engine = engine(assembled, Logging::AsConfigured)?;
         if let Some(watch) = watch {
@@ -141,6 +139,7 @@ pub(super) fn engine(assembled: Assembled, logging: Logging) -> anyhow::Result<A
     Ok(Engine::new(Parts {
         plan: assembled.plan,
         encoder,
+        static_encoding: assembled.static_encoding,
         clock,
         metrics,
         log,

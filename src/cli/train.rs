@@ -3,17 +3,19 @@
 mod base;
 mod gather;
 mod log;
+mod static_part;
 mod summary;
+mod written;
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use anyhow::Context;
 use clap::Args;
 use serde_json::json;
 
-use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
-use crate::centroids::rows::{ROWS_FILE, Rows, Shard};
+use crate::centroids::manifest::Candidate;
+use crate::centroids::review::Review;
+use crate::centroids::rows::{Rows, Shard};
 use crate::centroids::train::{Wanted, Weighting};
 use crate::centroids::{CentroidSet, Examples, Provenance, Trained, Training, train};
 use crate::cli::Failure;
@@ -24,10 +26,11 @@ use crate::cli::versions::now;
 use crate::config::Environment;
 use crate::eval::compare::Verdict;
 use crate::eval::{NeighbourSimilarity, neighbour_similarity};
-use crate::store::versions::{COMPARISON_FILE, Version, Versions};
+use crate::store::versions::Versions;
 
 use base::Trial;
 use gather::Gathered;
+use written::{Written, write, write_share};
 
 #[derive(Debug, Args)]
 #[expect(
@@ -135,12 +138,15 @@ pub(super) fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     if let Some(shard) = arguments.shard {
-        let part = gather::part(arguments, shard, environment, reporter)?;
-        return write_part(&part, arguments.target(), reporter);
+        let share = gather::share(arguments, shard, environment, reporter)?;
+        return write_share(&share, arguments.target(), reporter);
     }
     let gathered = gather::all(arguments, environment, reporter)?;
-    let (trained, similarity) = fit(&gathered.rows, arguments, reporter)?;
-    let Trained { set, review } = trained;
+    let Fit {
+        set,
+        review,
+        similarity,
+    } = fit_all(&gathered, arguments, reporter)?;
     summary::warn(&review, &gathered, reporter);
     if let Some(path) = &arguments.review {
         summary::write_doubts(&review, &gathered, path)?;
@@ -150,6 +156,7 @@ pub(super) fn run(
     if arguments.json {
         reporter.json(&json!({
             "manifest": set.manifest(),
+            "static": set.static_part().map(CentroidSet::manifest),
             "comparison": trial.as_ref().map(|trial| &trial.comparison),
             "written": written.folder(),
         }))?;
@@ -191,12 +198,36 @@ fn try_out(
     Ok(Some(trial))
 }
 
-/// Trains on rows and measures how alike they are.
+/// What training came to.
+struct Fit {
+    set: CentroidSet,
+    review: Review,
+    similarity: Option<NeighbourSimilarity>,
+}
+
+/// Trains both parts and measures how alike the rows are.
+fn fit_all(gathered: &Gathered, arguments: &Arguments, reporter: Reporter) -> anyhow::Result<Fit> {
+    let Trained { mut set, review } = fit(&gathered.rows, arguments, &mut |candidate| {
+        reporter.note(&summary::of_candidate(candidate));
+    })?;
+    let (within, intents, _) = gathered.rows.by_scope();
+    let similarity = neighbour_similarity(&within.vectors, &intents, &mut |_, _| {});
+    if let Some(similarity) = &similarity {
+        set.note_neighbour_similarity(similarity.mean);
+    }
+    Ok(Fit {
+        set: static_part::add(set, gathered, arguments, reporter)?,
+        review,
+        similarity,
+    })
+}
+
+/// Trains on rows.
 fn fit(
     rows: &Rows,
     arguments: &Arguments,
-    reporter: Reporter,
-) -> anyhow::Result<(Trained, Option<NeighbourSimilarity>)> {
+    on_judged: &mut dyn FnMut(&Candidate),
+) -> anyhow::Result<Trained> {
     let (within, intents, outside) = rows.by_scope();
     let examples = Examples {
         rows: &within.vectors,
@@ -218,14 +249,7 @@ fn fit(
         encoder: rows.embedding.encoder.clone(),
         data_digest: rows.digest(),
     };
-    let mut trained = train(examples, training, provenance, &mut |candidate| {
-        reporter.note(&summary::of_candidate(candidate));
-    })?;
-    let similarity = neighbour_similarity(&within.vectors, &intents, &mut |_, _| {});
-    if let Some(similarity) = &similarity {
-        trained.set.note_neighbour_similarity(similarity.mean);
-    }
-    Ok((trained, similarity))
+    Ok(train(examples, training, provenance, on_judged)?)
 }
 
 /// The set is called as its folder.
@@ -233,82 +257,6 @@ fn name_of(out: &Path) -> String {
     out.file_name()
         .map(|name| name.to_string_lossy().into_owned())
         .unwrap_or_default()
-}
-
-fn write_part(
-    part: &crate::centroids::rows::Part,
-    out: &Path,
-    reporter: Reporter,
-) -> Result<(), Failure> {
-    let bytes = part.to_bytes().map_err(anyhow::Error::from)?;
-    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    let path = out.join(part.shard.file_name());
-    // A part that is there is whole: whoever merges may look at any time.
-    let unfinished = path.with_extension("unfinished");
-    std::fs::write(&unfinished, bytes)
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .with_context(|| format!("{} cannot be written", path.display()))?;
-    reporter.result(&format!(
-        "share {}: {} of {} rows written to {}",
-        part.shard,
-        part.rows.len(),
-        part.n_whole,
-        path.display()
-    ))?;
-    Ok(())
-}
-
-/// Where a set went.
-enum Written {
-    /// Into a folder of its own.
-    Flat(PathBuf),
-    /// Among the versions of a folder.
-    Version(Version),
-}
-
-impl Written {
-    fn folder(&self) -> &Path {
-        match self {
-            Self::Flat(folder) => folder,
-            Self::Version(version) => &version.folder,
-        }
-    }
-}
-
-/// A folder that holds a set keeps it and gets a version beside it when the result stands on it; any
-/// other is written as asked.
-fn write(
-    set: &CentroidSet,
-    rows: &Rows,
-    trial: Option<&Trial>,
-    out: &Path,
-) -> anyhow::Result<Written> {
-    let files = set.to_files()?;
-    let rows = rows.to_bytes()?;
-    let comparison = trial
-        .map(|trial| serde_json::to_vec_pretty(&trial.comparison))
-        .transpose()?;
-    // The manifest last: without its vectors it would be an artefact that looks whole.
-    let mut parts: Vec<(&str, &[u8])> = vec![(ROWS_FILE, &rows), (VECTORS_FILE, &files.vectors)];
-    parts.extend(
-        comparison
-            .as_ref()
-            .map(|it| (COMPARISON_FILE, it.as_slice())),
-    );
-    parts.push((MANIFEST_FILE, &files.manifest));
-    let versions = Versions::of(out);
-    if trial.is_some() || versions.current_name()?.is_some() {
-        std::fs::create_dir_all(out)
-            .with_context(|| format!("{} cannot be made", out.display()))?;
-        return Ok(Written::Version(versions.add(&set.digest()?, &parts)?));
-    }
-    std::fs::create_dir_all(out).with_context(|| format!("{} cannot be made", out.display()))?;
-    for (name, bytes) in parts {
-        let path = out.join(name);
-        std::fs::write(&path, bytes)
-            .with_context(|| format!("{} cannot be written", path.display()))?;
-    }
-    Ok(Written::Flat(out.to_owned()))
 }
 
 /// Puts a version in force if that was asked for and nothing speaks against it.

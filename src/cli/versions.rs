@@ -11,7 +11,7 @@ use crate::centroids::format::MANIFEST_FILE;
 use crate::cli::Failure;
 use crate::cli::report::{Reporter, table};
 use crate::clock::{Clock, SystemClock};
-use crate::config::assemble::read_artefact;
+use crate::config::artefacts::{Fitting, read_artefact};
 use crate::engine::ledger::timestamp;
 use crate::eval::compare::Verdict;
 use crate::store::versions::{COMPARISON_FILE, Change, Version, Versions};
@@ -114,7 +114,8 @@ pub(super) fn promote(arguments: &Promote, reporter: Reporter) -> Result<(), Fai
         .map_err(|error| Failure::Usage(error.to_string()))?;
     // Whole, vectors included, before anyone is told to use it.
     let manifest = read_manifest(&version.folder)?;
-    read_artefact(&version.folder, &manifest.encoder)
+    Fitting::as_trained(manifest.encoder, &version.folder)
+        .and_then(|fitting| read_artefact(&version.folder, &fitting))
         .map_err(|problem| anyhow::anyhow!(problem))?;
     if version.is_current {
         reporter.result(&format!("{} is in force already", version.name))?;

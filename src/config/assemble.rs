@@ -5,26 +5,14 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
-use crate::centroids::{CentroidSet, EncoderIdentity, Files};
-use crate::config::encoder::Encoder as EncoderConfig;
+use crate::config::artefacts::{Fitting, read_centroids};
+use crate::config::encoder::{Encoder as EncoderConfig, Saturated};
 use crate::config::log::{Prompts, To};
 use crate::config::resolve::resolve;
 use crate::config::{Environment, Loaded, Problem, Problems, load};
-use crate::encoder::{self, Encoder, Identity, ModelSource, queue};
-use crate::engine::Plan;
-use crate::store::versions::Versions;
+use crate::encoder::{self, Encoder, ModelSource, queue};
+use crate::engine::{Plan, StaticEncoding};
 use crate::store::{Output, Rotation};
-
-/// The centroids that ship in the binary.
-#[cfg(feature = "embedded-model")]
-const EMBEDDED_CENTROIDS: [&[u8]; 2] = [
-    include_bytes!("../../centroids/assistant/manifest.json"),
-    include_bytes!("../../centroids/assistant/vectors.safetensors"),
-];
-
-/// Their name in the configuration.
-pub(super) const EMBEDDED_NAME: &str = "assistant";
 
 /// What a process runs.
 pub struct Assembled {
@@ -32,6 +20,8 @@ pub struct Assembled {
     pub loaded: Loaded,
     /// The encoder.
     pub encoder: Arc<dyn Encoder>,
+    /// What embeds prompts while that has too much to do.
+    pub static_encoding: Option<StaticEncoding>,
     /// The bounds of its queue.
     pub queue: queue::Settings,
     /// The plan.
@@ -39,6 +29,12 @@ pub struct Assembled {
 }
 
 impl Assembled {
+    /// What centroids must have been trained with.
+    pub fn fitting(&self) -> Fitting {
+        let fixed = self.static_encoding.as_ref();
+        Fitting::of(self.encoder.as_ref(), fixed.map(|it| it.encoder.as_ref()))
+    }
+
     /// Where the server listens.
     pub fn listen(&self) -> SocketAddr {
         self.loaded.config.server.listen
@@ -102,12 +98,25 @@ pub fn over_encoder(
     environment: Environment,
 ) -> Result<Assembled, Problems> {
     let mut problems = Vec::new();
+    let fixed = match loaded.config.encoder.saturated {
+        Saturated::Static => open_static_encoder(&model_in(&loaded), &encoder),
+        Saturated::Default => Ok(None),
+    };
+    let fixed = fixed.unwrap_or_else(|error| {
+        problems.push(Problem::new("encoder.saturated", error.to_string()));
+        None
+    });
+    let fitting = Fitting::of(encoder.as_ref(), fixed.as_deref());
     let name = &loaded.config.intents.centroids;
-    let centroids = read_centroids(name, &loaded.folder, &fitting(encoder.identity()))
+    let centroids = read_centroids(name, &loaded.folder, &fitting)
         .map_err(|message| problems.push(Problem::new("intents.centroids", message)));
     match resolve(&loaded, environment, centroids.ok(), &mut problems) {
         Some(plan) if problems.is_empty() => Ok(Assembled {
             queue: queue_settings(&loaded.config.encoder),
+            static_encoding: fixed.map(|encoder| StaticEncoding {
+                encoder,
+                windows_max: loaded.config.encoder.windows,
+            }),
             encoder,
             plan,
             loaded,
@@ -123,6 +132,29 @@ pub fn open_encoder(
     environment: Environment,
     problems: &mut Vec<Problem>,
 ) -> Option<Arc<dyn Encoder>> {
+    let settings = encoder_settings(model, device, environment, problems)?;
+    let opened = encoder::open(settings);
+    opened
+        .map_err(|error| problems.push(Problem::new("encoder", error.to_string())))
+        .ok()
+}
+
+/// Opens the static encoder that belongs to an open one, by what an operator calls that. `None` if it has
+/// none.
+pub fn open_static_encoder(
+    model: &str,
+    open: &Arc<dyn Encoder>,
+) -> Result<Option<Arc<dyn Encoder>>, encoder::Error> {
+    encoder::open_static(&model.parse()?, open)
+}
+
+/// Which encoder an operator means, and on which device.
+pub fn encoder_settings(
+    model: &str,
+    device: &str,
+    environment: Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<encoder::Settings> {
     let mut noted = |path: &str, error: &encoder::Error| {
         problems.push(Problem::new(path, error.to_string()));
     };
@@ -137,13 +169,11 @@ pub fn open_encoder(
         .map(|name| name.parse())
         .transpose()
         .map_err(|error| noted("SEMROUTE_KERNEL", &error));
-    let settings = encoder::Settings {
+    Some(encoder::Settings {
         model: reached(model.ok()?, environment),
         device: device.ok()?,
         kernel: kernel.ok()?,
-    };
-    let opened = encoder::open(settings);
-    opened.map_err(|error| noted("encoder", &error)).ok()
+    })
 }
 
 /// A model's source, with what the environment says of how to reach the hub.
@@ -170,15 +200,6 @@ fn queue_settings(config: &EncoderConfig) -> queue::Settings {
     }
 }
 
-/// What centroids must have been trained with to fit an encoder.
-pub fn fitting(identity: &Identity) -> EncoderIdentity {
-    EncoderIdentity {
-        name: identity.name.clone(),
-        digest: identity.digest.clone(),
-        dimensions: identity.dimensions,
-    }
-}
-
 /// The encoder that a configuration names; a path in it starts from the config's own folder.
 fn model_in(loaded: &Loaded) -> String {
     let model = &loaded.config.encoder.model;
@@ -186,63 +207,4 @@ fn model_in(loaded: &Loaded) -> String {
         Some(path) => format!("path:{}", loaded.folder.join(path).display()),
         None => model.clone(),
     }
-}
-
-/// Reads centroids by their name: those in the binary, or a folder that `semroute train` wrote.
-pub fn read_centroids(
-    name: &str,
-    folder: &Path,
-    encoder: &EncoderIdentity,
-) -> Result<CentroidSet, String> {
-    if name == EMBEDDED_NAME {
-        return embedded_centroids(encoder);
-    }
-    let versions = Versions::of(&folder.join(name));
-    let current = || versions.current_folder().map_err(|error| error.to_string());
-    let first = current()?;
-    read_artefact(&first, encoder).or_else(|problem| {
-        // A folder that is just getting its first versions, or another one in force.
-        let now = current()?;
-        if now == first {
-            Err(problem)
-        } else {
-            read_artefact(&now, encoder)
-        }
-    })
-}
-
-/// Reads the artefact in a folder.
-pub fn read_artefact(folder: &Path, encoder: &EncoderIdentity) -> Result<CentroidSet, String> {
-    let read = |name: &str| {
-        let path = folder.join(name);
-        std::fs::read(&path).map_err(|error| {
-            format!(
-                "{} cannot be read ({error}); give the folder that `semroute train LABELS --out FOLDER` wrote",
-                path.display()
-            )
-        })
-    };
-    let files = Files {
-        manifest: read(MANIFEST_FILE)?,
-        vectors: read(VECTORS_FILE)?,
-    };
-    CentroidSet::from_files(&files, encoder)
-        .map_err(|error| format!("{}: {error}", folder.display()))
-}
-
-#[cfg(feature = "embedded-model")]
-fn embedded_centroids(encoder: &EncoderIdentity) -> Result<CentroidSet, String> {
-    let [manifest, vectors] = EMBEDDED_CENTROIDS;
-    let files = Files {
-        manifest: manifest.to_vec(),
-        vectors: vectors.to_vec(),
-    };
-    CentroidSet::from_files(&files, encoder).map_err(|error| {
-        format!("{error}; the shipped centroids fit `encoder.model: embedded` only: train your own")
-    })
-}
-
-#[cfg(not(feature = "embedded-model"))]
-fn embedded_centroids(_: &EncoderIdentity) -> Result<CentroidSet, String> {
-    Err("this binary was built without the feature `embedded-model`, so it holds no centroids; give a folder".to_owned())
 }

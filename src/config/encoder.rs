@@ -24,13 +24,28 @@ pub struct Encoder {
     /// remembers none. Each takes 1.8 kB.
     #[schemars(range(max = 1_000_000))]
     pub remember: usize,
-    /// The longest that a prompt may wait for the encoder. One that would wait longer takes the
-    /// route of the last rule at once, with the reason `encoder_saturated`.
+    /// The longest that a prompt may wait for the encoder. With one that would wait longer is done
+    /// at once what `encoder.saturated` says.
     pub wait: Period,
+    /// What becomes of a prompt that would wait longer: `static`, the static encoder finds its
+    /// intent, which takes microseconds and is right less often (the record says so), if the encoder
+    /// has one and the centroids were trained for it; `default`, it takes the last route with the reason
+    /// `encoder_saturated`, as it does where there is no static encoder.
+    pub saturated: Saturated,
     /// The windows that a long prompt is split into, at most; what lies past the last is left out
     /// and the record says `truncated`.
     #[schemars(range(min = 1, max = 64))]
     pub windows: usize,
+}
+
+/// What becomes of a prompt that would wait too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Saturated {
+    /// The static encoder finds its intent.
+    Static,
+    /// It takes the last route.
+    Default,
 }
 
 /// What of a conversation is embedded.
@@ -54,6 +69,7 @@ impl Default for Encoder {
             threads: 0,
             remember: crate::encoder::queue::REMEMBERED_MAX,
             wait: Period::of(crate::encoder::queue::WAIT_MAX),
+            saturated: Saturated::Static,
             windows: crate::encoder::windowing::WINDOWS_MAX,
         }
     }

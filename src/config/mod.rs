@@ -5,6 +5,7 @@
 //! depends on other sections is checked in [`resolve`]. All problems are told at once, with their
 //! place.
 
+pub mod artefacts;
 pub mod assemble;
 pub mod assistants;
 pub mod check;

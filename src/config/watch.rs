@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use crate::centroids::CentroidSet;
 use crate::centroids::format::MANIFEST_FILE;
-use crate::centroids::{CentroidSet, EncoderIdentity};
-use crate::config::assemble::{EMBEDDED_NAME, read_artefact};
+use crate::config::artefacts::{EMBEDDED_NAME, Fitting, read_artefact};
 use crate::config::intents::Watch as Setting;
 use crate::config::load::Loaded;
 use crate::store::versions::Versions;
@@ -17,7 +17,7 @@ use crate::store::versions::Versions;
 /// Looks at one folder again and again.
 pub struct Watch {
     folder: PathBuf,
-    encoder: EncoderIdentity,
+    fitting: Fitting,
     interval: Duration,
     seen: Seen,
 }
@@ -39,7 +39,7 @@ struct Seen {
 
 impl Watch {
     /// `None` where there is nothing to watch, or nobody wants to.
-    pub fn of(loaded: &Loaded, encoder: EncoderIdentity) -> Option<Self> {
+    pub fn of(loaded: &Loaded, fitting: Fitting) -> Option<Self> {
         let intents = &loaded.config.intents;
         let Setting::Every(interval) = intents.watch else {
             return None;
@@ -51,7 +51,7 @@ impl Watch {
         Some(Self {
             seen: look_at(&folder),
             folder,
-            encoder,
+            fitting,
             interval: interval.get(),
         })
     }
@@ -71,7 +71,7 @@ impl Watch {
         let current = Versions::of(&self.folder)
             .current_folder()
             .map_err(|error| error.to_string());
-        let centroids = current.and_then(|folder| read_artefact(&folder, &self.encoder));
+        let centroids = current.and_then(|folder| read_artefact(&folder, &self.fitting));
         let name = self
             .folder
             .file_name()

@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::domain::name::IntentName;
+use crate::domain::record::IntentEncoder;
 
 /// A record from a log.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -65,6 +66,9 @@ pub struct Intent {
     /// Whether the prompt was out of scope.
     #[serde(default)]
     pub out_of_scope: bool,
+    /// Which encoder it rested on.
+    #[serde(default)]
+    pub encoder: IntentEncoder,
 }
 
 /// A route that was taken.

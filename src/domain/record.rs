@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::chat::Usage;
 use crate::domain::event::{
@@ -65,7 +65,7 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
-/// Which encoder embedded the prompt.
+/// Which encoder embedded the prompt, or would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EncoderUsed {
     /// The model's name.
@@ -111,6 +111,27 @@ pub struct Intent {
     pub out_of_scope: bool,
     /// The intents behind the first.
     pub runners_up: Vec<RunnerUp>,
+    /// Which encoder it rests on; not written where it is the main one, as nearly always.
+    #[serde(skip_serializing_if = "IntentEncoder::is_main")]
+    pub encoder: IntentEncoder,
+}
+
+/// Which encoder an intent rests on. Scores of the two are never compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntentEncoder {
+    /// The one that the configuration names.
+    #[default]
+    Main,
+    /// Its static encoder, while it had too much to do.
+    Static,
+}
+
+impl IntentEncoder {
+    /// Whether it is the one that the configuration names.
+    pub const fn is_main(&self) -> bool {
+        matches!(self, Self::Main)
+    }
 }
 
 /// An intent that was not the nearest.

@@ -90,6 +90,20 @@ pub enum Error {
     )]
     KernelUnavailable(Kernel),
 
+    #[error(
+        "{} belongs to the encoder of the digest {expected}, which is not the one in use ({found}); \
+         make it again with `semroute models distill`",
+        path.display()
+    )]
+    OtherEncoder {
+        path: PathBuf,
+        expected: String,
+        found: String,
+    },
+
+    #[error("{wanted} dimensions cannot be kept; give 1 to {most}, those of the encoder")]
+    Dimensions { wanted: usize, most: usize },
+
     #[error("the text cannot be tokenised ({0})")]
     Tokenise(String),
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -79,45 +80,60 @@ pub enum Quantisation {
 impl Manifest {
     /// Reads a manifest; `path` is what errors call it.
     pub fn parse(path: &Path, bytes: &[u8]) -> Result<Self, Error> {
-        // The version first: a newer form may differ in every other field.
-        #[derive(Deserialize)]
-        struct Version {
-            format: u32,
-        }
-        let damaged = |problem: serde_json::Error| Error::Damaged {
-            path: path.to_owned(),
-            detail: problem.to_string(),
-        };
-        let version: Version = serde_json::from_slice(bytes).map_err(damaged)?;
-        if version.format != FORMAT {
-            return Err(Error::Unsupported {
-                path: path.to_owned(),
-                detail: format!(
-                    "its format is {}, and this version of semroute reads {FORMAT}; run \
-                     `semroute models quantize` of this version, or update semroute",
-                    version.format
-                ),
-            });
-        }
-        serde_json::from_slice(bytes).map_err(damaged)
+        parse_form(path, bytes)
     }
 
     /// Whether `bytes` are the file of this name; gives its digest back. `path` is what errors call it.
     pub fn check(&self, name: &str, path: &Path, bytes: &[u8]) -> Result<String, Error> {
-        let expected = self.files.get(name).ok_or_else(|| Error::Damaged {
-            path: path.with_file_name(MANIFEST_FILE),
-            detail: format!("it gives no digest of {name}"),
-        })?;
-        let found = sha256(bytes);
-        if *expected == found {
-            return Ok(found);
-        }
-        Err(Error::Digest {
-            path: path.to_owned(),
-            expected: expected.clone(),
-            found,
-        })
+        check_digest(&self.files, name, path, bytes)
     }
+}
+
+/// Reads a manifest of either kind, if it is of the form that is known here.
+pub(super) fn parse_form<M: DeserializeOwned>(path: &Path, bytes: &[u8]) -> Result<M, Error> {
+    // The version first: a newer form may differ in every other field.
+    #[derive(Deserialize)]
+    struct Version {
+        format: u32,
+    }
+    let damaged = |problem: serde_json::Error| Error::Damaged {
+        path: path.to_owned(),
+        detail: problem.to_string(),
+    };
+    let version: Version = serde_json::from_slice(bytes).map_err(damaged)?;
+    if version.format != FORMAT {
+        return Err(Error::Unsupported {
+            path: path.to_owned(),
+            detail: format!(
+                "its format is {}, and this version of semroute reads {FORMAT}; run \
+                 `semroute models` of this version, or update semroute",
+                version.format
+            ),
+        });
+    }
+    serde_json::from_slice(bytes).map_err(damaged)
+}
+
+/// Whether `bytes` have the digest that a manifest gives for the file of this name.
+pub(super) fn check_digest(
+    files: &BTreeMap<String, String>,
+    name: &str,
+    path: &Path,
+    bytes: &[u8],
+) -> Result<String, Error> {
+    let expected = files.get(name).ok_or_else(|| Error::Damaged {
+        path: path.with_file_name(MANIFEST_FILE),
+        detail: format!("it gives no digest of {name}"),
+    })?;
+    let found = sha256(bytes);
+    if *expected == found {
+        return Ok(found);
+    }
+    Err(Error::Digest {
+        path: path.to_owned(),
+        expected: expected.clone(),
+        found,
+    })
 }
 
 /// The SHA-256 in lower-case hexadecimal digits.

@@ -8,7 +8,9 @@
 
 mod candle;
 pub mod corpus;
+pub mod distill;
 mod error;
+pub mod fixed;
 #[cfg(feature = "hub")]
 mod hub;
 mod kernel;
@@ -33,6 +35,7 @@ use serde::{Deserialize, Serialize};
 use crate::vector::Vectors;
 
 pub use error::Error;
+pub use fixed::open_static;
 pub use kernel::Kernel;
 pub use open::open;
 #[expect(

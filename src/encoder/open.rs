@@ -11,21 +11,34 @@ use super::manifest::{
 };
 use super::model::Bert;
 use super::published::{Config, Published, read};
-use super::{DevicePreference, Encoder, Error, HubModel, ModelSource, Settings, Window};
+use super::{DevicePreference, Encoder, Error, HubModel, Kernel, ModelSource, Settings, Window};
 
 /// Opens an encoder and encodes once, so that the first prompt finds everything warm.
 pub fn open(settings: Settings) -> Result<Arc<dyn Encoder>, Error> {
-    let files = match settings.model {
-        ModelSource::Embedded => embedded()?,
-        ModelSource::Path(folder) => Files::read(&folder)?,
-        ModelSource::Hub(hub) => fetched(&hub)?,
-    };
-    let encoder = Bert::load(files, device(settings.device)?, settings.kernel)?;
+    let encoder = load(files_of(settings.model)?, settings.device, settings.kernel)?;
     let warm = Window {
         tokens: encoder.tokenise("ready")?,
     };
     encoder.encode(&[warm])?;
     Ok(Arc::new(encoder))
+}
+
+/// The files of a model.
+pub(super) fn files_of(model: ModelSource) -> Result<Files, Error> {
+    match model {
+        ModelSource::Embedded => embedded(),
+        ModelSource::Path(folder) => Files::read(&folder),
+        ModelSource::Hub(hub) => fetched(&hub),
+    }
+}
+
+/// Loads files onto the device that is preferred.
+pub(super) fn load(
+    files: Files,
+    preference: DevicePreference,
+    kernel: Option<Kernel>,
+) -> Result<Bert, Error> {
+    Bert::load(files, device(preference)?, kernel)
 }
 
 /// A model's files, found and checked.
@@ -136,9 +149,8 @@ fn name_of(folder: &Path) -> String {
 /// repository holds them against the files, and the binary is one piece.
 #[cfg(feature = "embedded-model")]
 fn embedded() -> Result<Files, Error> {
-    const MANIFEST: &[u8] = include_bytes!("../../models/all-MiniLM-L6-v2/manifest.json");
     let folder = Path::new("embedded");
-    let manifest = Manifest::parse(&folder.join(MANIFEST_FILE), MANIFEST)?;
+    let manifest = embedded_manifest()?;
     let contents = Contents {
         config: Cow::Borrowed(include_bytes!("../../models/all-MiniLM-L6-v2/config.json")),
         tokeniser: Cow::Borrowed(include_bytes!(
@@ -151,12 +163,28 @@ fn embedded() -> Result<Files, Error> {
     Files::described(folder, &manifest, contents)
 }
 
+#[cfg(feature = "embedded-model")]
+pub(super) fn embedded_manifest() -> Result<Manifest, Error> {
+    const MANIFEST: &[u8] = include_bytes!("../../models/all-MiniLM-L6-v2/manifest.json");
+    Manifest::parse(&Path::new("embedded").join(MANIFEST_FILE), MANIFEST)
+}
+
 #[cfg(not(feature = "embedded-model"))]
 fn embedded() -> Result<Files, Error> {
-    Err(Error::NotCompiledIn {
+    Err(not_compiled_in())
+}
+
+#[cfg(not(feature = "embedded-model"))]
+pub(super) fn embedded_manifest() -> Result<Manifest, Error> {
+    Err(not_compiled_in())
+}
+
+#[cfg(not(feature = "embedded-model"))]
+fn not_compiled_in() -> Error {
+    Error::NotCompiledIn {
         wanted: "encoder.model `embedded`".to_owned(),
         feature: "embedded-model",
-    })
+    }
 }
 
 #[cfg(feature = "hub")]

@@ -166,7 +166,7 @@ fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Er
 pub(super) struct QuantisedRows {
     pub(super) integers: Vec<i8>,
     pub(super) scales: Vec<f32>,
-    row_change_max: f32,
+    pub(super) row_change_max: f32,
 }
 
 /// The nearest integers, row by row.
@@ -210,18 +210,18 @@ fn nearest_integer(value: f32, scale: f32) -> i8 {
         .clamp(-INTEGER_MAX, INTEGER_MAX) as i8
 }
 
-fn write_manifest(path: &Path, manifest: &Manifest) -> Result<(), Error> {
+pub(super) fn write_manifest<M: Serialize>(path: &Path, manifest: &M) -> Result<(), Error> {
     let mut json = serde_json::to_vec_pretty(manifest)
         .map_err(|problem| unwritable(path, std::io::Error::other(problem)))?;
     json.push(b'\n');
     write(path, &json)
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+pub(super) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     fs::write(path, bytes).map_err(|problem| unwritable(path, problem))
 }
 
-fn unwritable(path: &Path, source: std::io::Error) -> Error {
+pub(super) fn unwritable(path: &Path, source: std::io::Error) -> Error {
     Error::Unwritable {
         path: path.to_owned(),
         source,

@@ -16,6 +16,7 @@ use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
     Attempt, AttemptResult, Cost, EncoderUsed, Outcome, RECORD_VERSION, Record, Timings, as_millis,
 };
+use crate::encoder::Identity;
 use crate::engine::{Engine, Error, Plan};
 
 /// The open record of one request, and the plan that it runs on.
@@ -41,7 +42,6 @@ impl Ledger {
     /// Opens the record of a request that has just come.
     pub fn open(engine: &Arc<Engine>, endpoint: &'static str, request_id: String) -> Self {
         let plan = engine.plan();
-        let identity = engine.encoder().identity();
         let record = Record {
             version: RECORD_VERSION,
             request_id,
@@ -50,11 +50,7 @@ impl Ledger {
             assistant: None,
             config_digest: plan.digest.clone(),
             centroid_digest: plan.centroid_digest.clone(),
-            encoder: EncoderUsed {
-                name: identity.name.clone(),
-                digest: identity.digest.clone(),
-                kernel: identity.kernel.clone(),
-            },
+            encoder: used(engine.encoder().identity()),
             prompt: None,
             text: None,
             intent: None,
@@ -240,6 +236,15 @@ impl Drop for Ledger {
             let record = self.end();
             self.engine.log.hand_over(&record);
         }
+    }
+}
+
+/// An encoder, as the record names it.
+pub(super) fn used(identity: &Identity) -> EncoderUsed {
+    EncoderUsed {
+        name: identity.name.clone(),
+        digest: identity.digest.clone(),
+        kernel: identity.kernel.clone(),
     }
 }
 

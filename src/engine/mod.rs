@@ -1,7 +1,7 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
 //! Read [`serve`] first: it is the table of contents. [`execute`] performs the steps that the
-//! cascade asks for, [`ledger`] keeps the record of a request until it is over, [`plan`] is what all of it runs on.
+//! cascade asks for, [`saturated`] helps itself without the encoder, [`ledger`] keeps the record of a request until it is over, [`plan`] is what all of it runs on.
 
 pub mod error;
 pub mod execute;
@@ -9,6 +9,7 @@ pub mod feedback;
 pub mod ledger;
 pub mod passages;
 pub mod plan;
+pub mod saturated;
 pub mod serve;
 
 use std::sync::Arc;
@@ -26,6 +27,7 @@ use crate::telemetry::{Metrics, SwapResult};
 
 pub use error::Error;
 pub use plan::Plan;
+pub use saturated::StaticEncoding;
 pub use serve::{Decided, Reply};
 
 /// Everything that a request needs, for as long as the process lives. The plan can be swapped whole; a
@@ -33,6 +35,7 @@ pub use serve::{Decided, Reply};
 pub struct Engine {
     plan: ArcSwap<Plan>,
     encoder: EncoderQueue,
+    static_encoding: Option<StaticEncoding>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
     log: RecordLog,
@@ -45,6 +48,8 @@ pub struct Parts {
     pub plan: Plan,
     /// What embeds prompts.
     pub encoder: EncoderQueue,
+    /// What embeds them while that has too much to do.
+    pub static_encoding: Option<StaticEncoding>,
     /// What tells the time.
     pub clock: Arc<dyn Clock>,
     /// What counts.
@@ -61,6 +66,7 @@ impl Engine {
         Arc::new(Self {
             plan: ArcSwap::from_pointee(parts.plan),
             encoder: parts.encoder,
+            static_encoding: parts.static_encoding,
             clock: parts.clock,
             metrics: parts.metrics,
             log: parts.log,

@@ -138,8 +138,13 @@ impl Engine {
         let intent = if passages.is_empty() {
             IntentSignal::NoText
         } else {
-            match self.encoder.embed(passages, class).await {
+            let asked = self.clock.now();
+            match self.encoder.embed(passages.clone(), class).await {
                 Ok(embedding) => self.classify(plan, &embedding, ledger),
+                Err(Refusal::Saturated) => {
+                    let queued = self.clock.now().since(asked);
+                    self.classify_saturated(plan, &passages, queued, ledger)
+                }
                 Err(refusal) => refused(&refusal, ledger),
             }
         };
@@ -160,11 +165,7 @@ impl Engine {
             truncated: embedding.truncated,
             batch_size: embedding.batch_size,
         });
-        let signal = if intent.out_of_scope {
-            IntentSignal::OutOfScope
-        } else {
-            IntentSignal::Known(intent.name.clone())
-        };
+        let signal = IntentSignal::from(&intent);
         ledger.record.intent = Some(intent);
         signal
     }

@@ -39,9 +39,14 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
         } else {
             intent.name.as_str()
         };
+        let by = if intent.encoder.is_main() {
+            ""
+        } else {
+            ";encoder=static"
+        };
         set(
             "x-semroute-intent",
-            format!("{name};score={:.2}", intent.score),
+            format!("{name};score={:.2}{by}", intent.score),
         );
     }
     if let Some(decision) = &record.decision {

@@ -7,6 +7,7 @@
 use crate::domain::event::RoutedReason;
 use crate::domain::name::IntentName;
 use crate::domain::quantity::Ratio;
+use crate::domain::record::Intent;
 
 /// What is known about a request when its route is chosen.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +29,16 @@ pub enum IntentSignal {
     EncoderSaturated,
     /// The encoder failed on this prompt.
     EncoderFailed,
+}
+
+impl From<&Intent> for IntentSignal {
+    fn from(intent: &Intent) -> Self {
+        if intent.out_of_scope {
+            Self::OutOfScope
+        } else {
+            Self::Known(intent.name.clone())
+        }
+    }
 }
 
 /// When a route applies.

@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::centroids::format::{MANIFEST_FILE, VECTORS_FILE};
 use crate::centroids::rows::ROWS_FILE;
+use crate::centroids::static_part::{STATIC_MANIFEST_FILE, STATIC_VECTORS_FILE};
 
 /// The file that names the version in force.
 pub const CURRENT_FILE: &str = "CURRENT";
@@ -39,7 +40,14 @@ const LOCK_FILE: &str = "LOCK";
 const FIRST_NAME: &str = "0001-first";
 
 /// What an artefact may consist of; whatever else lies in the folder is its owner's.
-const ARTEFACT_FILES: [&str; 4] = [MANIFEST_FILE, VECTORS_FILE, ROWS_FILE, COMPARISON_FILE];
+const ARTEFACT_FILES: [&str; 6] = [
+    MANIFEST_FILE,
+    VECTORS_FILE,
+    STATIC_MANIFEST_FILE,
+    STATIC_VECTORS_FILE,
+    ROWS_FILE,
+    COMPARISON_FILE,
+];
 
 /// How a version did against the one before it; beside its artefact, where it was compared.
 pub const COMPARISON_FILE: &str = "comparison.json";

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::centroids::CentroidSet;
 use crate::centroids::drift::live::Figures;
+use crate::domain::event::RoutedReason;
 use crate::domain::feedback::Feedback;
 use crate::domain::name::IntentName;
 use crate::domain::quantity::{Moment, Ratio};
@@ -47,6 +48,7 @@ pub struct Metrics {
     unknown_costs: Counters<TargetLabels>,
     tokens: Counters<TokenLabels>,
     lost_lines: Counter,
+    saturated: Counters<SaturationLabels>,
     learning: Learning,
     request_seconds: Histograms<EndpointLabels>,
     stage_seconds: Histograms<StageLabels>,
@@ -110,6 +112,11 @@ struct TokenLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SaturationLabels {
+    then: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct EndpointLabels {
     endpoint: &'static str,
 }
@@ -145,6 +152,7 @@ impl Metrics {
             unknown_costs: Family::default(),
             tokens: Family::default(),
             lost_lines: Counter::default(),
+            saturated: Family::default(),
             learning: Learning::default(),
             request_seconds: Family::new_with_constructor(seconds),
             stage_seconds: Family::new_with_constructor(seconds),
@@ -204,6 +212,11 @@ impl Metrics {
             "log_lost_lines",
             "Records and feedback that the log could not write",
             self.lost_lines.clone(),
+        );
+        registry.register(
+            "encoder_saturated",
+            "Prompts for which the encoder had too much to do, and what decided then",
+            self.saturated.clone(),
         );
     }
 
@@ -277,9 +290,11 @@ impl Metrics {
     pub fn observe(&self, record: &Record, now: Moment) {
         self.observe_outcome(record);
         self.observe_times(record);
-        if let Some(intent) = &record.intent {
+        // What another encoder says cannot be held against the main one's training rows.
+        if let Some(intent) = record.intent.as_ref().filter(|it| it.encoder.is_main()) {
             self.learning.observe(intent);
         }
+        self.observe_saturation(record);
         for attempt in &record.attempts {
             self.observe_attempt(attempt);
         }
@@ -319,6 +334,22 @@ impl Metrics {
             tracing::error!(%error, "the metrics could not be written");
         }
         text
+    }
+
+    fn observe_saturation(&self, record: &Record) {
+        let is_static = record
+            .intent
+            .as_ref()
+            .is_some_and(|it| !it.encoder.is_main());
+        let reason = record.decision.as_ref().map(|decision| decision.reason);
+        let then = match reason {
+            _ if is_static => "static",
+            Some(RoutedReason::EncoderSaturated) => "default",
+            _ => return,
+        };
+        self.saturated
+            .get_or_create(&SaturationLabels { then })
+            .inc();
     }
 
     fn observe_outcome(&self, record: &Record) {

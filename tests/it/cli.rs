@@ -75,7 +75,12 @@ fn training_is_the_same_each_time_and_can_be_evaluated() {
     let (set, output) = trained(LABELS, first.path(), &["--seed", "3"]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let (again, _) = trained(LABELS, second.path(), &["--seed", "3"]);
-    for file in ["manifest.json", "vectors.safetensors"] {
+    for file in [
+        "manifest.json",
+        "vectors.safetensors",
+        "static.manifest.json",
+        "static.vectors.safetensors",
+    ] {
         assert_eq!(
             fs::read(set.join(file)).unwrap(),
             fs::read(again.join(file)).unwrap(),
@@ -94,6 +99,7 @@ fn training_is_the_same_each_time_and_can_be_evaluated() {
     assert_eq!(report["accuracy"]["value"], 1.0, "{report}");
     assert_eq!(report["accuracy"]["n"], 8);
     assert_eq!(report["controls"]["majority"]["accuracy"], 0.5);
+    assert_eq!(report["static"]["accuracy"]["n"], 8);
 }
 
 #[test]
@@ -184,7 +190,7 @@ fn bench_measures_every_stage() {
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(
         report["stages"].as_array().map(Vec::len),
-        Some(16),
+        Some(20),
         "{report}"
     );
     let loads = report["load"].as_array().unwrap();

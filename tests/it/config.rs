@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use semroute::config::assemble::{Assembled, fitting, over_encoder};
+use semroute::config::assemble::{Assembled, over_encoder};
 use semroute::config::load::{EMBEDDED, parse};
 use semroute::config::watch::Watch;
 use semroute::config::{Environment, Problem, Problems};
@@ -199,6 +199,14 @@ fn encoder_keys_change_the_encoder() {
     assert_eq!(assembled.queue.threads, Some(3));
     assert_eq!(assembled.queue.remembered_max, 7);
     assert_eq!(with("encoder: { threads: 0 }\n").queue.threads, None);
+    let fixed = assembled
+        .static_encoding
+        .expect("the shipped encoder has one");
+    assert_eq!(fixed.windows_max, 2);
+    assert!(assembled.plan.centroids.static_part().is_some());
+    let without = with("encoder: { saturated: default }\n");
+    assert!(without.static_encoding.is_none());
+    assert!(without.plan.centroids.static_part().is_none());
 }
 
 #[test]
@@ -406,8 +414,7 @@ fn centroids_are_watched_unless_they_are_in_the_binary_or_nobody_wants_to() {
     }
     let watch = |intents: &str| {
         let assembled = with(&format!("intents: {{ {intents} }}\n"));
-        let encoder = fitting(assembled.encoder.identity());
-        Watch::of(&assembled.loaded, encoder)
+        Watch::of(&assembled.loaded, assembled.fitting())
     };
     let centroids = format!("centroids: {:?}", place.display().to_string());
     assert!(

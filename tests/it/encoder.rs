@@ -19,7 +19,7 @@ use serde::Deserialize;
 /// Opened once: every test of this file reads the same weights.
 static ENCODER: LazyLock<Arc<dyn Encoder>> = LazyLock::new(|| open_folder(&shipped()).unwrap());
 
-fn shipped() -> PathBuf {
+pub(crate) fn shipped() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/all-MiniLM-L6-v2")
 }
 
@@ -384,7 +384,7 @@ fn quantising_gives_the_same_bytes_each_time_and_refuses_what_is_quantised_alrea
 }
 
 /// A model of one layer with weights that follow from their places, in the form of the Hub.
-fn tiny_model() -> tempfile::TempDir {
+pub(crate) fn tiny_model() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = serde_json::json!({
         "model_type": "bert", "hidden_act": "gelu", "hidden_size": 16, "num_hidden_layers": 1,

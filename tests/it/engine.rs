@@ -22,16 +22,22 @@ use crate::support::{NO_ENVIRONMENT, shipped_encoder};
 /// An engine that logs into a folder, at half past one minute after the clock began.
 pub(crate) fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<Engine> {
     let text = EMBEDDED.replace("prompts: none", &format!("prompts: {prompts}"));
-    let assembled = parse(&text, PathBuf::new())
+    engine_of(&text, folder, |queue| queue::Settings { wait_max, ..queue })
+}
+
+/// The same over a configuration, with the bounds of the encoder's queue changed.
+pub(crate) fn engine_of(
+    config: &str,
+    folder: PathBuf,
+    bounds: impl FnOnce(queue::Settings) -> queue::Settings,
+) -> Arc<Engine> {
+    let assembled = parse(config, PathBuf::new())
         .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
         .unwrap_or_else(|problems| panic!("{problems}"));
     let clock = Arc::new(ManualClock::default());
     clock.advance(Duration::from_secs(90));
     let monotonic = Arc::clone(&clock);
-    let settings = queue::Settings {
-        wait_max,
-        ..assembled.queue
-    };
+    let settings = bounds(assembled.queue);
     Engine::new(Parts {
         plan: assembled.plan,
         encoder: EncoderQueue::start(
@@ -41,6 +47,7 @@ pub(crate) fn engine(prompts: &str, folder: PathBuf, wait_max: Duration) -> Arc<
             Box::new(|_| {}),
         )
         .unwrap(),
+        static_encoding: assembled.static_encoding,
         clock,
         metrics: Arc::new(Metrics::new()),
         log: RecordLog::open(&Settings {

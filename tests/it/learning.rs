@@ -297,6 +297,10 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     );
 
     let newer = version(&set, "0002-");
+    for file in ["static.manifest.json", "static.vectors.safetensors"] {
+        let of = |version: &str| fs::read(Path::new(version).join(file)).unwrap();
+        assert_eq!(of(&newer), of(&version(&set, "0001-")), "{file}");
+    }
     let held_out = path(
         Path::new(env!("CARGO_MANIFEST_DIR")),
         "evals/assistant/test.jsonl",
@@ -433,7 +437,13 @@ fn shares_that_were_embedded_apart_make_the_same_set() {
         &[&data[..], &["--shard", "2/3", "--out", &parts]].concat(),
     ));
     succeeded(&semroute(&merge));
-    for file in ["manifest.json", "vectors.safetensors", "rows.safetensors"] {
+    for file in [
+        "manifest.json",
+        "vectors.safetensors",
+        "rows.safetensors",
+        "static.manifest.json",
+        "static.vectors.safetensors",
+    ] {
         let of = |set: &str| fs::read(Path::new(set).join(file)).unwrap();
         assert_eq!(of(&whole), of(&merged), "{file}");
     }

@@ -17,4 +17,6 @@ mod engine;
 mod gateway;
 mod golden;
 mod learning;
+mod saturation;
+mod static_encoder;
 mod support;

@@ -35,24 +35,34 @@ pub(crate) struct Server {
 impl Server {
     /// Runs a configuration; the embedded one without a text.
     pub(crate) async fn start(config: Option<&str>) -> Self {
+        Self::with(config, encoder::queue::DEPTH_MAX).await
+    }
+
+    /// The same over an encoder that has too much to do for any prompt.
+    pub(crate) async fn saturated() -> Self {
+        Self::with(None, 0).await
+    }
+
+    async fn with(config: Option<&str>, depth_max: usize) -> Self {
         let text = config.unwrap_or(EMBEDDED);
         let loaded = parse(text, PathBuf::from(env!("CARGO_MANIFEST_DIR")));
         let assembled = loaded
             .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
             .unwrap_or_else(|problems| panic!("{problems}"));
-        Self::over(assembled).await
+        Self::over(assembled, depth_max).await
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "the server ends with the test's runtime"
     )]
-    async fn over(assembled: Assembled) -> Self {
+    async fn over(assembled: Assembled, depth_max: usize) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let monotonic = Arc::clone(&clock);
         let queue = encoder::queue::Settings {
             // Tests share the machine; what is tested here is not how fast it is.
             wait_max: Duration::from_mins(1),
+            depth_max,
             ..assembled.queue
         };
         let engine = Engine::new(Parts {
@@ -64,6 +74,7 @@ impl Server {
                 Box::new(|_| {}),
             )
             .unwrap(),
+            static_encoding: assembled.static_encoding,
             clock,
             metrics: Arc::new(Metrics::new()),
             log: RecordLog::none(),

@@ -57,6 +57,13 @@ pub(super) fn of(findings: &Findings) -> String {
             unknown.n, unknown.name
         ));
     }
+    if let Some(fixed) = &findings.fixed {
+        lines.push(format!(
+            "static encoder    {}, rejected in scope {}",
+            percent(fixed.accuracy.as_ref()),
+            percent(fixed.rejected_in_scope.as_ref())
+        ));
+    }
     if let Some(comparison) = &findings.comparison {
         lines.push(of_comparison(comparison));
     }

@@ -19,7 +19,7 @@ use crate::cli::Failure;
 use crate::cli::dataset::{outcomes, read_files};
 use crate::cli::report::{Reporter, excerpt};
 use crate::cli::train::Arguments;
-use crate::config::assemble::read_artefact;
+use crate::config::artefacts::{Fitting, read_artefact};
 use crate::domain::name::IntentName;
 use crate::eval::{Chance, Comparison, Example, Expected, Outcome, compare};
 use crate::store::versions::Versions;
@@ -42,7 +42,9 @@ impl Base {
         let current = Versions::of(folder)
             .current_folder()
             .map_err(anyhow::Error::from)?;
-        let set = read_artefact(&current, encoder).map_err(Failure::Usage)?;
+        let set = Fitting::as_trained(encoder.clone(), &current)
+            .and_then(|fitting| read_artefact(&current, &fitting))
+            .map_err(Failure::Usage)?;
         let path = current.join(ROWS_FILE);
         let bytes = std::fs::read(&path).with_context(|| {
             format!(

@@ -145,7 +145,23 @@ pub(super) fn of_set(set: &CentroidSet, similarity: Option<&NeighbourSimilarity>
                 format!(", {:.2}% of those out of scope", share.value * 100.0)
             }),
     ));
+    lines.extend(set.static_part().map(of_static_part));
     lines.join("\n")
+}
+
+/// How sure the static encoder is of the same intents.
+fn of_static_part(part: &CentroidSet) -> String {
+    let manifest = part.manifest();
+    let accuracy = manifest.metrics.accuracy;
+    format!(
+        "static      {:.2}% ({:.2}–{:.2}) of {} rows while the encoder has too much to do: {} by {}",
+        accuracy.value * 100.0,
+        accuracy.low * 100.0,
+        accuracy.high * 100.0,
+        accuracy.n,
+        manifest.rule,
+        manifest.encoder.name
+    )
 }
 
 fn intents(manifest: &Manifest, similarity: Option<&NeighbourSimilarity>) -> String {

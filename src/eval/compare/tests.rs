@@ -22,6 +22,7 @@ fn outcome(label: &str, found: &str) -> Outcome {
             threshold: 0.1,
             out_of_scope: is_rejected,
             runners_up: Vec::new(),
+            encoder: crate::domain::record::IntentEncoder::Main,
         },
         row: Example {
             place: "rows.jsonl:1".to_owned(),

@@ -22,6 +22,7 @@ fn row(label: &str, found: &str, score: f32) -> Outcome {
         threshold: 0.5,
         out_of_scope: score < 0.5,
         runners_up: Vec::new(),
+        encoder: crate::domain::record::IntentEncoder::Main,
     };
     let row = Example {
         place: "test.jsonl:1".to_owned(),
