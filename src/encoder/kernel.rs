@@ -4,8 +4,11 @@
 //! Each operation is written once, as safe code that indexes nothing unchecked, and compiled for every
 //! level of instructions; which of them runs is chosen at run time. Only the innermost product of
 //! integers is written in each level's own instructions, since no compiler finds them by itself.
-//! Integers add up to the same on every level, so all levels compute the same embedding but for the
-//! rounding of floats.
+//!
+//! Levels that fuse multiplication and addition give the same bits: the integers are exact, and every float
+//! is rounded in the same steps, in lanes of sixteen whatever the registers hold. Where nothing
+//! fuses, floats are rounded once more, an integer here and there becomes its neighbour, and vectors
+//! differ by what 8 bits cost anyway.
 
 #![expect(
     clippy::inline_always,

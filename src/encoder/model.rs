@@ -18,8 +18,9 @@ use super::weights::Weights;
 use super::{Batching, Encoder, Error, FRAME_TOKENS, Identity, Window};
 use crate::vector::{self, Vectors};
 
-/// The most tokens of a group on the CPU (or one window): its buffers then stay in the second-level cache.
-const GROUP_TOKENS_MAX: usize = 192;
+/// The most tokens of a group on the CPU (or one window). From about this many on a token costs the same
+/// however many more there are, so that a larger group would only keep whoever is in it waiting.
+const GROUP_TOKENS_MAX: usize = 32;
 
 /// The most tokens of a group on a GPU: enough to fill it, and a bound on its memory.
 const DEVICE_GROUP_TOKENS_MAX: usize = 16_384;

@@ -5,7 +5,7 @@
 //! thread takes what is there as soon as it is free, up to a budget of tokens, and computes it alone:
 //! when idle, a prompt waits for nobody, and under load no thread waits for another. Tokens are the
 //! measure of everything, since they are what the encoder's time goes by. What was embedded lately is
-//! remembered ([`memory`]), and callers who ask the same at once share one answer.
+//! remembered (`queue/memory.rs`), and callers who ask the same at once share one answer.
 
 mod entry;
 mod line;

@@ -7,12 +7,15 @@ use std::sync::{Arc, LazyLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use semroute::encoder::corpus::embed_all;
 use semroute::encoder::manifest::{MANIFEST_FILE, Manifest, WEIGHTS_FILE};
 use semroute::encoder::quantise::{Source, quantise_model};
 use semroute::encoder::queue::{self, EncoderQueue};
 use semroute::encoder::windowing::{Passage, WINDOWS_MAX, Window, prepare};
-use semroute::encoder::{Class, DevicePreference, Encoder, Error, ModelSource, Settings, open};
+use semroute::encoder::{
+    Class, DevicePreference, Encoder, Error, Kernel, ModelSource, Settings, open,
+};
 use semroute::vector::{dot, norm};
 use serde::Deserialize;
 
@@ -125,6 +128,74 @@ fn the_shipped_encoder_is_near_the_original_model() {
     println!("mean {mean}, least {:?}", &cosines[..5]);
     assert!(0.998 <= mean, "the mean cosine is {mean}");
     assert!(0.99 <= cosines[0].0, "the least cosine is {:?}", cosines[0]);
+}
+
+/// Windows of so many tokens each, all different.
+fn windows_of(lengths: &[usize]) -> Vec<Window> {
+    let token =
+        |window: usize, at: usize| u32::try_from((window * 911 + at * 37) % 20_000).unwrap();
+    let windows = lengths.iter().enumerate().map(|(window, length)| Window {
+        tokens: (0..*length).map(|at| 2_000 + token(window, at)).collect(),
+    });
+    windows.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    #[test]
+    fn any_lengths_in_any_company_on_any_number_of_threads_give_the_same_bits(
+        lengths in prop::collection::vec(1_usize..=254, 1..12),
+        threads in 1_usize..=8,
+    ) {
+        let windows = windows_of(&lengths);
+        let together = ENCODER.encode(&windows).unwrap();
+        let shares: Vec<_> = (0..threads)
+            .map(|thread| windows.iter().skip(thread).step_by(threads).cloned().collect::<Vec<_>>())
+            .collect();
+        let apart: Vec<_> = std::thread::scope(|scope| {
+            let running: Vec<_> = shares
+                .iter()
+                .map(|share| scope.spawn(|| ENCODER.encode(share).unwrap()))
+                .collect();
+            running.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        for (index, row) in together.rows().enumerate() {
+            prop_assert_eq!(row, apart[index % threads].row(index / threads).unwrap());
+        }
+    }
+}
+
+#[test]
+fn every_kernel_of_this_machine_gives_nearly_the_vectors_of_floats_and_those_that_fuse_the_same_bits()
+ {
+    let windows = windows_of(&[1, 6, 30, 64, 200, 254]);
+    let by = |kernel| {
+        let encoder = open(Settings {
+            model: ModelSource::Path(shipped()),
+            device: DevicePreference::Cpu,
+            kernel: Some(kernel),
+        });
+        encoder.map(|encoder| encoder.encode(&windows).unwrap())
+    };
+    let floats = by(Kernel::Candle).unwrap();
+    let ours = ENCODER.encode(&windows).unwrap();
+    for kernel in [
+        Kernel::Portable,
+        Kernel::Avx2,
+        Kernel::AvxVnni,
+        Kernel::Avx512Vnni,
+    ] {
+        let Ok(vectors) = by(kernel) else {
+            continue;
+        };
+        for ((row, own), float) in vectors.rows().zip(ours.rows()).zip(floats.rows()) {
+            if kernel != Kernel::Portable || ENCODER.identity().kernel == "int8-portable" {
+                assert_eq!(row, own, "{kernel}");
+            }
+            // The tokens mean nothing, which is harder on 8 bits than language is.
+            assert!(0.98 < dot(row, float), "{kernel}: {}", dot(row, float));
+        }
+    }
 }
 
 #[test]

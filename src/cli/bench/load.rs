@@ -13,6 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use futures_util::{StreamExt, stream};
+use reqwest::header::CONTENT_TYPE;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -186,7 +187,12 @@ fn case(arguments: &Arguments, labels: &[Row], position: u32) -> Case {
     let position = usize::try_from(position).unwrap_or_default();
     match labels.len() {
         0 => Case {
-            text: prompt_of_words(usize::from(arguments.words), position),
+            // What an earlier run asked must not be remembered from it.
+            text: format!(
+                "{} {}",
+                std::process::id(),
+                prompt_of_words(usize::from(arguments.words), position)
+            ),
             intent: None,
         },
         n => Case {
@@ -204,7 +210,8 @@ async fn call(client: &reqwest::Client, url: &str, case: &Case) -> Called {
         is_right: case.intent.as_ref().map(|_| false),
     };
     let body = json!({ "text": case.text });
-    let Ok(response) = client.post(url).json(&body).send().await else {
+    let request = client.post(url).header(CONTENT_TYPE, "application/json");
+    let Ok(response) = request.body(body.to_string()).send().await else {
         return called;
     };
     let status = response.status();
@@ -212,7 +219,8 @@ async fn call(client: &reqwest::Client, url: &str, case: &Case) -> Called {
         called.reason = format!("HTTP {}", status.as_u16());
         return called;
     }
-    let Ok(answer) = response.json::<Value>().await else {
+    let answer = response.bytes().await.unwrap_or_default();
+    let Ok(answer) = serde_json::from_slice::<Value>(&answer) else {
         return called;
     };
     let text = |pointer: &str| answer.pointer(pointer).and_then(Value::as_str);

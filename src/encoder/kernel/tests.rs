@@ -149,8 +149,41 @@ proptest! {
     }
 
     #[test]
+    fn levels_that_fuse_give_the_same_bits(
+        count in 1_usize..30,
+        seed in any::<u32>(),
+    ) {
+        let (depth, length) = (96, 32);
+        let weights = Weights::of(depth, 96, seed);
+        let norm = Norm {
+            scale: numbers(depth, seed ^ 3),
+            shift: numbers(depth, seed ^ 4),
+            epsilon: 1e-12,
+        };
+        let fused = Level::available().into_iter().filter(|level| *level != Level::PORTABLE);
+        let computed = fused.map(|level| {
+            let mut rows = numbers(count * depth, seed);
+            normalise(level, &mut rows, &norm);
+            let linear = weights.pack(level, depth);
+            let mut activations = Activations::of(level);
+            quantise(level, &rows, depth, &mut activations);
+            let mut out = vec![0.0; count * 96];
+            let all = Part { linear: &linear, panels: linear.panels() };
+            product(level, &activations, all, Effect::Gelu, &mut out);
+            let heads = Heads { rows: &out, length, place: 0, width: length };
+            let mut context = vec![0.0; count * length];
+            attend(level, heads, &mut Attention::default(), &mut context);
+            (rows, out, context)
+        });
+        let computed: Vec<_> = computed.collect();
+        for pair in computed.windows(2) {
+            prop_assert_eq!(&pair[0], &pair[1]);
+        }
+    }
+
+    #[test]
     fn attention_is_that_of_the_definition_and_levels_agree(
-        tokens in 1_usize..70,
+        tokens in prop_oneof![1_usize..70, 70_usize..=512],
         longer in any::<bool>(),
         seed in any::<u32>(),
     ) {
