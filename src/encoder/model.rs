@@ -18,9 +18,12 @@ use super::weights::Weights;
 use super::{Batching, Encoder, Error, FRAME_TOKENS, Identity, Window};
 use crate::vector::{self, Vectors};
 
-/// The most tokens of a group on the CPU (or one window). From about this many on a token costs the same
-/// however many more there are, so that a larger group would only keep whoever is in it waiting.
-const GROUP_TOKENS_MAX: usize = 32;
+/// The most tokens of a group on the CPU (or one window): its buffers then stay in the second-level cache.
+const GROUP_TOKENS_MAX: usize = 192;
+
+/// The tokens that prompts of different callers are put together up to. From about this many on, more make a
+/// token cheaper by a twentieth, and keep whoever is in the group waiting for all of it.
+const SHARED_TOKENS_MAX: usize = 32;
 
 /// The most tokens of a group on a GPU: enough to fill it, and a bound on its memory.
 const DEVICE_GROUP_TOKENS_MAX: usize = 16_384;
@@ -93,6 +96,13 @@ impl Bert {
         }
     }
 
+    fn group_tokens_max(&self) -> usize {
+        match &self.layers {
+            Layers::Native(_) => GROUP_TOKENS_MAX,
+            Layers::Candle(_) => DEVICE_GROUP_TOKENS_MAX,
+        }
+    }
+
     /// The vectors of a group's windows, end to end.
     fn encode_group(&self, group: &[usize], windows: &[Window]) -> Result<Vec<f32>, Error> {
         let width = self.identity.dimensions;
@@ -140,7 +150,7 @@ impl Encoder for Bert {
             return Ok(Vectors::new(width));
         }
         let mut vectors = vec![0.0; windows.len() * width];
-        for group in groups(windows, self.batching().group_tokens) {
+        for group in groups(windows, self.group_tokens_max()) {
             let encoded = self.encode_group(&group, windows)?;
             for (index, vector) in group.iter().zip(encoded.chunks_exact(width)) {
                 vectors[index * width..(index + 1) * width].copy_from_slice(vector);
@@ -154,7 +164,7 @@ impl Encoder for Bert {
         match &self.layers {
             Layers::Native(_) => Batching {
                 threads_max: std::thread::available_parallelism().map_or(1, usize::from),
-                group_tokens: GROUP_TOKENS_MAX,
+                group_tokens: SHARED_TOKENS_MAX,
             },
             Layers::Candle(_) => Batching {
                 threads_max: 1,

@@ -40,13 +40,14 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
             }
         }
     }
-    sums.map(|[left, right]| {
-        let mut row = [0; 32];
+    // No closure: it would not take on the instructions of the function around it.
+    let mut out = [[0; 32]; ROWS];
+    for (row, [left, right]) in out.iter_mut().zip(sums) {
         let (halves, _) = row.as_chunks_mut::<16>();
         store(left, &mut halves[0]);
         store(right, &mut halves[1]);
-        row
-    })
+    }
+    out
 }
 
 #[target_feature(enable = "avx512f")]

@@ -32,7 +32,10 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
     let mut sums = [[_mm256_setzero_si256(); 4]; ROWS];
     for (units, weights) in units.iter().zip(panel) {
         let (quarters, _) = weights.as_chunks::<32>();
-        let weights = [0, 1, 2, 3].map(|quarter| load(&quarters[quarter]));
+        let mut weights = [_mm256_setzero_si256(); 4];
+        for (weights, quarter) in weights.iter_mut().zip(quarters) {
+            *weights = load(quarter);
+        }
         for row in 0..ROWS {
             let inputs = _mm256_set1_epi32(units[row].cast_signed());
             for quarter in 0..4 {
@@ -41,14 +44,15 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
             }
         }
     }
-    sums.map(|quarters| {
-        let mut row = [0; 32];
+    // No closure: it would not take on the instructions of the function around it.
+    let mut out = [[0; 32]; ROWS];
+    for (row, quarters) in out.iter_mut().zip(sums) {
         let (places, _) = row.as_chunks_mut::<8>();
         for (quarter, place) in quarters.into_iter().zip(places) {
             store(quarter, place);
         }
-        row
-    })
+    }
+    out
 }
 
 #[target_feature(enable = "avx2")]

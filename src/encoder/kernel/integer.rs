@@ -212,15 +212,15 @@ fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activat
             let scale = (most - least) / 255.0;
             activations.factors[first + offset] = Factor { scale, least };
             let inverse = if 0.0 < scale { scale.recip() } else { 0.0 };
-            let places = tile[offset..].iter_mut().step_by(in_tile);
+            let steps = tile.chunks_exact_mut(in_tile);
             match activations.layout {
                 Layout::Quads => {
                     for (byte, value) in activations.bytes.iter_mut().zip(row) {
                         *byte = nearest::<L>(*value - least, inverse) as u8;
                     }
                     let (quads, _) = activations.bytes.as_chunks::<4>();
-                    for (place, quad) in places.zip(quads) {
-                        *place = u32::from_le_bytes(*quad);
+                    for (step, quad) in steps.zip(quads) {
+                        step[offset] = u32::from_le_bytes(*quad);
                     }
                 }
                 Layout::Pairs => {
@@ -228,13 +228,13 @@ fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activat
                         *pair = nearest::<L>(*value - least, inverse) as u16;
                     }
                     let (pairs, _) = activations.pairs.as_chunks::<2>();
-                    for (place, [low, high]) in places.zip(pairs) {
-                        *place = u32::from(*low) | (u32::from(*high) << 16);
+                    for (step, [low, high]) in steps.zip(pairs) {
+                        step[offset] = u32::from(*low) | (u32::from(*high) << 16);
                     }
                 }
                 Layout::Singles => {
-                    for (place, value) in places.zip(row) {
-                        *place = (nearest::<L>(*value - least, inverse) as f32).to_bits();
+                    for (step, value) in steps.zip(row) {
+                        step[offset] = (nearest::<L>(*value - least, inverse) as f32).to_bits();
                     }
                 }
             }
