@@ -9,8 +9,9 @@ use std::arch::x86_64::{
     __m256, __m512, _mm256_add_epi32, _mm256_add_ps, _mm256_castps_si256, _mm256_castsi256_ps,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
     _mm256_slli_epi32, _mm256_storeu_ps, _mm256_sub_ps, _mm512_add_epi32, _mm512_add_ps,
-    _mm512_castps_si512, _mm512_castsi512_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_max_ps,
-    _mm512_mul_ps, _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
+    _mm512_castps_si512, _mm512_castps256_ps512, _mm512_castsi512_ps, _mm512_extractf32x8_ps,
+    _mm512_fmadd_ps, _mm512_insertf32x8, _mm512_loadu_ps, _mm512_max_ps, _mm512_mul_ps,
+    _mm512_set1_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_sub_ps,
 };
 
 /// How many floats.
@@ -265,6 +266,20 @@ impl Lanes for Avx512Lanes {
 
     #[inline(always)]
     fn larger(self, other: Self) -> Self {
+        // Miri, which runs these kernels where no processor does, knows the instruction for half of it only.
+        if cfg!(miri) {
+            let halves = |lanes: __m512| unsafe {
+                [
+                    _mm512_extractf32x8_ps::<0>(lanes),
+                    _mm512_extractf32x8_ps::<1>(lanes),
+                ]
+            };
+            let ([low, high], [other_low, other_high]) = (halves(self.0), halves(other.0));
+            return Self(unsafe {
+                let low = _mm512_castps256_ps512(_mm256_max_ps(low, other_low));
+                _mm512_insertf32x8::<1>(low, _mm256_max_ps(high, other_high))
+            });
+        }
         Self(unsafe { _mm512_max_ps(self.0, other.0) })
     }
 

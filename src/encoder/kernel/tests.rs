@@ -5,6 +5,9 @@ use super::integer::Dot;
 use super::lanes::PortableLanes;
 use super::*;
 
+/// What sizes are divided by where an interpreter runs the tests, a thousand times slower.
+const SMALLER: usize = if cfg!(miri) { 10 } else { 1 };
+
 /// Numbers between −1 and 1 that follow from their seed.
 fn numbers(count: usize, seed: u32) -> Vec<f32> {
     let mut state = seed.wrapping_mul(2_654_435_761).wrapping_add(12_345);
@@ -78,8 +81,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
     #[test]
     fn the_product_is_that_of_the_definition_for_every_shape(
-        count in 0_usize..40,
-        depth in 1_usize..60,
+        count in 0_usize..40 / SMALLER,
+        depth in 1_usize..60 / SMALLER,
         columns in 1_usize..4,
         seed in any::<u32>(),
     ) {
@@ -109,7 +112,7 @@ proptest! {
 
     #[test]
     fn every_kernel_adds_up_the_same_integers_as_the_portable_one(
-        steps in 0_usize..200,
+        steps in 0_usize..200 / SMALLER,
         seed in any::<u32>(),
     ) {
         for_each_kernel::<1>(steps, seed);
@@ -122,8 +125,8 @@ proptest! {
 
     #[test]
     fn a_row_comes_out_the_same_whatever_lies_beside_it(
-        before in 0_usize..30,
-        after in 0_usize..30,
+        before in 0_usize..30 / SMALLER,
+        after in 0_usize..30 / SMALLER,
         seed in any::<u32>(),
     ) {
         let (depth, columns) = (64, 64);
@@ -150,7 +153,7 @@ proptest! {
 
     #[test]
     fn levels_that_fuse_give_the_same_bits(
-        count in 1_usize..30,
+        count in 1_usize..30 / SMALLER,
         seed in any::<u32>(),
     ) {
         let (depth, length) = (96, 32);
@@ -183,7 +186,7 @@ proptest! {
 
     #[test]
     fn attention_is_that_of_the_definition_and_levels_agree(
-        tokens in prop_oneof![1_usize..70, 70_usize..=512],
+        tokens in prop_oneof![1_usize..70 / SMALLER, 70 / SMALLER..=512 / SMALLER],
         longer in any::<bool>(),
         seed in any::<u32>(),
     ) {
