@@ -3,7 +3,7 @@
 //! 10,000 rows; this takes a fifth of it, and there is no graph to make.
 //!
 //! On CLINC150 (10,000 training rows as prototypes, 1,000 others asked) it found the nearest row every
-//! time, and for prompts out of scope, which have no near row, 98 times of 100. Every intent has a row
+//! time, and for prompts out of scope, which have no near row, 99 times of 100. Every intent has a row
 //! looked at, since probabilities come from the scores of all.
 
 use crate::vector::sketch::Sketches;
@@ -17,7 +17,7 @@ const DIMENSIONS_MIN: usize = 256;
 
 /// Rows whose products are computed whatever their intent, at least. With 64, 96 of 100 nearest rows of
 /// prompts out of scope were found, with 128 98, with 256 99 at a fifth more time.
-const KEPT: u32 = 128;
+const KEPT: u32 = 256;
 
 /// A way to the few rows that count.
 #[derive(Debug, Clone, PartialEq)]
@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn so_many_rows_are_kept_and_those_as_near_as_the_last() {
         let differences: Vec<u16> = (0..400).map(|row| row / 100).collect();
-        assert_eq!(kept(&differences, 10), 1);
+        assert_eq!(kept(&differences, 10), 2);
         assert_eq!(kept(&differences[..50], 10), u16::MAX, "all of few");
     }
 }

@@ -254,8 +254,11 @@ async fn ask(
     let mut answers = stream::iter(prompts)
         .map(|text| {
             let asked = clock.now();
-            let embedded = queue.embed(vec![Passage::new(text)], Class::Interactive);
-            async move { (asked, embedded.await) }
+            let queue = &queue;
+            async move {
+                let passages = [Passage::new(text)];
+                (asked, queue.embed(&passages, Class::Interactive).await)
+            }
         })
         .buffer_unordered(concurrency);
     while let Some((asked, embedded)) = answers.next().await {

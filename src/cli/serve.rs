@@ -65,6 +65,7 @@ pub(super) fn run(
 fn keep_watch(mut watch: Watch, engine: Weak<Engine>) -> anyhow::Result<()> {
     let look = move || {
         loop {
+            // Folders on network volumes tell nobody when they change, so somebody has to look.
             std::thread::sleep(watch.interval());
             if engine.strong_count() == 0 {
                 return;

@@ -20,7 +20,7 @@ use safetensors::Dtype;
 use safetensors::tensor::TensorView;
 use serde::Serialize;
 
-use self::principal::Principal;
+use self::principal::{Principal, as_f64};
 use super::fixed::{StaticManifest, TABLE};
 use super::manifest::{
     FORMAT, MANIFEST_FILE, Manifest, Origin, Quantisation, WEIGHTS_FILE, sha256,
@@ -216,14 +216,6 @@ fn to_bytes(rows: &QuantisedRows, tokens: usize, dimensions: usize) -> Result<Ve
         (scale_name.as_str(), scales.map_err(failed)?),
     ];
     safetensors::serialize(views, None).map_err(failed)
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a vocabulary is far smaller than 2^53"
-)]
-const fn as_f64(count: usize) -> f64 {
-    count as f64
 }
 
 #[expect(

@@ -193,13 +193,13 @@ impl EncoderQueue {
     }
 
     /// The vector of a text. Dropping the future takes the text out of the queue.
-    pub async fn embed(&self, passages: Vec<Passage>, class: Class) -> Result<Embedding, Refusal> {
+    pub async fn embed(&self, passages: &[Passage], class: Class) -> Result<Embedding, Refusal> {
         let Some(memory) = &self.memory else {
-            return self.encode(&passages, class).await;
+            return self.encode(passages, class).await;
         };
         let called = (self.workers.desk.now)();
-        let key = memory::key(&passages, class);
-        let recalled = memory.recall_or(key, self.encode(&passages, class)).await?;
+        let key = memory::key(passages, class);
+        let recalled = memory.recall_or(key, self.encode(passages, class)).await?;
         Ok(match recalled {
             Recalled::Fresh(embedding) => embedding.as_ref().clone(),
             Recalled::Remembered(embedding) => Embedding {

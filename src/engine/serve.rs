@@ -139,7 +139,7 @@ impl Engine {
             IntentSignal::NoText
         } else {
             let asked = self.clock.now();
-            match self.encoder.embed(passages.clone(), class).await {
+            match self.encoder.embed(&passages, class).await {
                 Ok(embedding) => self.classify(plan, &embedding, ledger),
                 Err(Refusal::Saturated) => {
                     let queued = self.clock.now().since(asked);

@@ -114,8 +114,8 @@ async fn embed_one(
     text: String,
     class: Class,
 ) -> Result<Embedding, Error> {
-    let passages = vec![Passage::new(text)];
-    let embedded = engine.encoder().embed(passages, class).await;
+    let passages = [Passage::new(text)];
+    let embedded = engine.encoder().embed(&passages, class).await;
     embedded.map_err(|refusal| match refusal {
         Refusal::Saturated => Error::Overloaded,
         Refusal::Empty => {

@@ -13,6 +13,7 @@ mod config;
 #[cfg(target_os = "linux")]
 mod durability;
 mod encoder;
+mod encoder_files;
 mod engine;
 mod gateway;
 mod golden;

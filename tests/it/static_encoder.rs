@@ -16,7 +16,8 @@ use semroute::encoder::{
 };
 use semroute::vector::dot;
 
-use crate::encoder::{shipped, tiny_model};
+use crate::encoder::shipped;
+use crate::encoder_files::tiny_model;
 
 fn settings(folder: &Path) -> Settings {
     Settings {

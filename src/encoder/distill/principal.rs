@@ -163,7 +163,7 @@ fn turn(rows: &mut [Vec<f64>], low: usize, high: usize, [cosine, sine]: [f64; 2]
     clippy::cast_precision_loss,
     reason = "a vocabulary is far smaller than 2^53"
 )]
-const fn as_f64(count: usize) -> f64 {
+pub(super) const fn as_f64(count: usize) -> f64 {
     count as f64
 }
 

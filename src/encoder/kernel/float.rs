@@ -55,7 +55,11 @@ pub(in crate::encoder) struct Norm {
 }
 
 #[inline(always)]
-fn attend_body<L: Lanes>(heads: Heads<'_>, scratch: &mut Attention, context: &mut [f32]) {
+pub(super) fn attend_body<L: Lanes>(
+    heads: Heads<'_>,
+    scratch: &mut Attention,
+    context: &mut [f32],
+) {
     match heads.length {
         64 => attend_rows::<L, 64, 192>(heads, scratch, context),
         _ => attend_rows::<L, 32, 96>(heads, scratch, context),
@@ -283,7 +287,7 @@ fn sum(values: &[f32], read: impl Fn(f32) -> f32) -> f32 {
 }
 
 #[inline(always)]
-fn normalise_body<L: Lanes>(values: &mut [f32], norm: &Norm) {
+pub(super) fn normalise_body<L: Lanes>(values: &mut [f32], norm: &Norm) {
     let width = norm.scale.len().max(1);
     let share = 1.0 / as_float(width);
     for row in values.chunks_exact_mut(width) {

@@ -188,7 +188,7 @@ operation!(
     reason = "what is cast is a whole number from 0 to 255"
 )]
 #[inline(always)]
-fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activations) {
+pub(super) fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activations) {
     let count = rows.len() / depth.max(1);
     activations.depth = depth;
     activations.factors.clear();
@@ -326,7 +326,7 @@ pub(super) trait Dot<const COLUMNS: usize> {
 }
 
 #[inline(always)]
-fn product_body<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize>(
+pub(super) fn product_body<L: Lanes, D: Dot<COLUMNS>, const COLUMNS: usize>(
     rows: &Activations,
     part: Part<'_>,
     effect: Effect,

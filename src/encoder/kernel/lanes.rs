@@ -48,11 +48,14 @@ pub(super) fn multiply_add<L: Lanes>(left: f32, right: f32, sum: f32) -> f32 {
     }
 }
 
-/// For every machine.
+/// For every machine. A fused step is exact everywhere, and slow where it is no instruction.
 #[derive(Clone, Copy)]
-pub(super) struct PortableLanes([f32; LANES]);
+pub(super) struct PlainLanes<const FUSED: bool>([f32; LANES]);
 
-impl PortableLanes {
+/// What is quick on every machine of the architecture.
+pub(super) type PortableLanes = PlainLanes<{ cfg!(target_arch = "aarch64") }>;
+
+impl<const FUSED: bool> PlainLanes<FUSED> {
     #[inline(always)]
     fn with(self, other: Self, combine: impl Fn(f32, f32) -> f32) -> Self {
         Self(std::array::from_fn(|lane| {
@@ -61,8 +64,8 @@ impl PortableLanes {
     }
 }
 
-impl Lanes for PortableLanes {
-    const FUSED: bool = cfg!(target_arch = "aarch64");
+impl<const FUSED: bool> Lanes for PlainLanes<FUSED> {
+    const FUSED: bool = FUSED;
     const SUMS: usize = 6;
 
     #[inline(always)]

@@ -124,7 +124,7 @@ impl Story {
     fn call_as(&self, class: Class, text: &str) -> Call {
         let queue = self.queue.clone();
         let passages = vec![Passage::new(text)];
-        let mut call: Call = Box::pin(async move { queue.embed(passages, class).await });
+        let mut call: Call = Box::pin(async move { queue.embed(&passages, class).await });
         assert!(
             wait_for(poll_immediate(&mut call)).is_none(),
             "{text:?} was answered at once"
@@ -134,10 +134,8 @@ impl Story {
 
     /// Calls with a text that is refused without waiting.
     fn refused(&self, text: &str) -> Refusal {
-        let call = poll_immediate(
-            self.queue
-                .embed(vec![Passage::new(text)], Class::Interactive),
-        );
+        let passages = [Passage::new(text)];
+        let call = poll_immediate(self.queue.embed(&passages, Class::Interactive));
         wait_for(call).expect("an answer at once").unwrap_err()
     }
 
@@ -299,20 +297,17 @@ fn what_was_embedded_is_remembered_and_a_failure_is_not() {
     story.batch();
     story.order(Order::EncodeFor(3));
     let first = wait_for(first).unwrap();
-    let again = poll_immediate(
-        story
-            .queue
-            .embed(vec![Passage::new("a")], Class::Interactive),
-    );
+    let passages = [Passage::new("a")];
+    let again = poll_immediate(story.queue.embed(&passages, Class::Interactive));
     let again = wait_for(again).expect("an answer at once").unwrap();
     assert_eq!((again.vector, again.tokens), (first.vector, first.tokens));
     assert_eq!((again.encoded, again.batch_size), (Duration::ZERO, 0));
     // The same words with another weight are another text.
-    let passages = vec![Passage {
+    let passages = [Passage {
         text: "a".to_owned(),
         weight: 0.5,
     }];
-    let mut other = Box::pin(story.queue.embed(passages, Class::Interactive));
+    let mut other = Box::pin(story.queue.embed(&passages, Class::Interactive));
     assert!(wait_for(poll_immediate(&mut other)).is_none());
     story.batch();
     story.order(Order::Encode);
