@@ -204,10 +204,7 @@ fn cost(
     escalated: &BTreeMap<String, Ratio>,
 ) -> Option<PicoUsd> {
     let tokens = record.attempts.iter().rev().find_map(|it| it.usage)?;
-    let usage = Usage {
-        input_tokens: tokens.input_tokens,
-        output_tokens: tokens.output_tokens,
-    };
+    let usage = Usage::of(tokens.input_tokens, tokens.output_tokens);
     let priced = |tier: usize| {
         let target = plan.target(route.tiers.get(tier)?.target)?;
         Some(target.model.price?.of(usage))

@@ -113,13 +113,60 @@ pub struct Original {
 /// Tokens that a call used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Usage {
-    /// Tokens of the prompt.
+    /// Tokens of the prompt, those read from and written to the provider's cache included.
     pub input_tokens: u64,
-    /// Tokens of the answer.
+    /// Tokens of the answer, those of its reasoning included.
     pub output_tokens: u64,
+    /// Of the prompt's tokens, those that the provider had in its cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cached_input_tokens: u64,
+    /// Of the prompt's tokens, those that the provider put into its cache.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+    /// Of the answer's tokens, those that the model thought with.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reasoning_tokens: u64,
+    /// Who counted.
+    #[serde(skip_serializing_if = "Counter::is_provider")]
+    pub counted_by: Counter,
+}
+
+/// Who counted the tokens of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Counter {
+    /// The provider, whose bill it is.
+    #[default]
+    Provider,
+    /// semroute, from the texts: the provider said nothing, so this is an estimate.
+    Semroute,
+}
+
+impl Counter {
+    /// Whether it was the provider.
+    pub const fn is_provider(&self) -> bool {
+        matches!(self, Self::Provider)
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the shape that serde calls it by"
+)]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl Usage {
+    /// So many tokens, as the provider counted them.
+    pub fn of(input_tokens: u64, output_tokens: u64) -> Self {
+        Self {
+            input_tokens,
+            output_tokens,
+            ..Self::default()
+        }
+    }
+
     /// Both together.
     pub const fn total(self) -> u64 {
         self.input_tokens.saturating_add(self.output_tokens)

@@ -51,10 +51,7 @@ mod tests {
             input: PicoUsd::per_token(1.0).unwrap(),
             output: PicoUsd::per_token(5.0).unwrap(),
         };
-        let usage = Usage {
-            input_tokens: 1_000,
-            output_tokens: 200,
-        };
+        let usage = Usage::of(1_000, 200);
         assert_eq!(price.of(usage).to_string(), "0.002");
     }
 }

@@ -79,15 +79,9 @@ impl Simulated {
             return Err(self.failure(call.model));
         }
         let text = self.compose(call, chance);
-        let usage = Usage {
-            input_tokens: call
-                .request
-                .messages
-                .iter()
-                .map(|message| text::tokens(&message.text))
-                .sum(),
-            output_tokens: text::tokens(&text),
-        };
+        let texts = call.request.messages.iter();
+        let input_tokens = texts.map(|message| text::tokens(&message.text)).sum();
+        let usage = Usage::of(input_tokens, text::tokens(&text));
         Ok(Answer {
             text,
             finish: Some("stop".to_owned()),

@@ -183,10 +183,7 @@ fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
     }
 
     let counted: Counted = serde_json::from_str(fields.find("usage")?.get()).ok()?;
-    Some(Usage {
-        input_tokens: counted.prompt_tokens,
-        output_tokens: counted.completion_tokens,
-    })
+    Some(Usage::of(counted.prompt_tokens, counted.completion_tokens))
 }
 
 #[cfg(test)]

@@ -24,10 +24,7 @@ fn a_whole_answer_is_read_and_leaves_as_it_came() {
     let answer = OPENAI.read_answer(text).unwrap();
     assert_eq!(answer.text, "Hello");
     assert_eq!(answer.finish.as_deref(), Some("length"));
-    let counted = Usage {
-        input_tokens: 3,
-        output_tokens: 1,
-    };
+    let counted = Usage::of(3, 1);
     assert_eq!(answer.usage, Some(counted));
     assert_eq!(OPENAI.write_answer(&answer, &stamp()), text);
 }
@@ -83,10 +80,7 @@ fn an_answer_that_was_made_here_is_written_whole_and_reads_back() {
     let made = Answer {
         text: "He said \"hi\"\n".to_owned(),
         finish: None,
-        usage: Some(Usage {
-            input_tokens: 2,
-            output_tokens: 5,
-        }),
+        usage: Some(Usage::of(2, 5)),
         original: None,
     };
     let text = OPENAI.write_answer(&made, &stamp());
