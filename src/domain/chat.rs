@@ -9,12 +9,18 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use crate::domain::conversation::Part;
+
 /// A wire format that a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Format {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Messages, as Anthropic defined them.
+    Anthropic,
+    /// Generated content, as Google defined it for Gemini.
+    Gemini,
 }
 
 /// What a caller asks for.
@@ -26,6 +32,8 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// Whether the answer is wanted piece by piece.
     pub delivery: Delivery,
+    /// Whether a streamed answer should tell how many tokens it used.
+    pub usage_report: UsageReport,
     /// The JSON Schema that the answer must satisfy, as the caller wrote it.
     pub schema: Option<Arc<str>>,
     /// The body, and where in it the model's name stands.
@@ -42,6 +50,15 @@ pub enum Delivery {
     Streamed,
 }
 
+/// Whether the caller of a stream wants to be told how many tokens it used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UsageReport {
+    /// It asked for it, or its format always tells.
+    Wanted,
+    /// It did not, and its client may not expect the piece that tells.
+    Hidden,
+}
+
 /// A request's body, as it came.
 #[derive(Debug, Clone, PartialEq)]
 pub struct OriginalRequest {
@@ -51,6 +68,8 @@ pub struct OriginalRequest {
     pub text: Arc<str>,
     /// Where the JSON value of `model` stands in it, quotes included.
     pub model_span: Range<usize>,
+    /// Headers that belong to the format and travel with the body to a provider that speaks it.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// One turn of a conversation.
@@ -80,25 +99,34 @@ pub enum Role {
 pub struct Answer {
     /// The text of the first choice.
     pub text: String,
-    /// Why the model stopped, in the words of its format.
-    pub finish: Option<String>,
-    /// Tokens counted by the provider.
+    /// Why the model stopped.
+    pub finish: Option<Finish>,
+    /// Tokens that it used.
     pub usage: Option<Usage>,
-    /// The body that it was read from; an answer that was made here has none.
-    pub original: Option<Original>,
+    /// All of it.
+    pub body: Body<Completion>,
 }
 
 /// A piece of a streamed answer.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
     /// What this piece adds to the text of the first choice.
     pub text: String,
     /// Why the model stopped, in the last piece.
-    pub finish: Option<String>,
-    /// Tokens counted by the provider, usually in the last piece.
+    pub finish: Option<Finish>,
+    /// Tokens that it used, usually in the last piece. A later count replaces an earlier one.
     pub usage: Option<Usage>,
-    /// The event's data that it was read from; a piece that was made here has none.
-    pub original: Option<Original>,
+    /// All of it.
+    pub body: Body<Vec<Delta>>,
+}
+
+/// The whole of an answer or of a piece of one.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body<T> {
+    /// As it came, in the caller's own format: it travels verbatim.
+    Original(Original),
+    /// Understood, to be said in the caller's format.
+    Read(T),
 }
 
 /// The text of an answer or of a piece of one, as it came.
@@ -107,7 +135,76 @@ pub struct Original {
     /// What it is written in.
     pub format: Format,
     /// The text.
-    pub text: Arc<str>,
+    pub text: String,
+    /// Whether there is anything in it but the count of tokens. Some formats put that into a piece
+    /// of its own, which callers get only if they asked for it.
+    pub holds: Holds,
+}
+
+/// What a piece of an answer holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// Something of the answer.
+    Content,
+    /// The count of tokens and nothing else.
+    UsageOnly,
+}
+
+/// A whole answer, as no provider in particular writes it.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Completion {
+    /// The provider's id for it.
+    pub id: Option<String>,
+    /// The provider's name for the model that answered.
+    pub model: Option<String>,
+    /// What the model said, thought and called, in order.
+    pub parts: Vec<Part>,
+}
+
+/// What a piece of a streamed answer adds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// Words.
+    Text(String),
+    /// Words that the model thinks aloud.
+    Thought(String),
+    /// By which the provider knows the thought before it again.
+    ThoughtSignature(String),
+    /// Words by which the model declines.
+    Refusal(String),
+    /// A call to a tool begins.
+    ToolCallBegun {
+        /// Which call of the answer it is, counted from 0.
+        call_idx: usize,
+        /// Its id.
+        id: String,
+        /// The tool.
+        name: String,
+    },
+    /// The call's arguments go on.
+    ToolCallArguments {
+        /// Which call of the answer it is.
+        call_idx: usize,
+        /// A piece of the text of a JSON object.
+        json: String,
+    },
+}
+
+/// Why a model stopped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finish {
+    /// It was done.
+    Stop,
+    /// One of the request's stop texts came up.
+    StopText(Option<String>),
+    /// The answer reached its limit of tokens.
+    Length,
+    /// It wants tools called.
+    ToolCalls,
+    /// It declined, or its provider withheld the answer.
+    Filtered,
+    /// A word that only its provider's format has.
+    Other(String),
 }
 
 /// Tokens that a call used.

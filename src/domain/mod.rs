@@ -2,6 +2,7 @@
 //! the record of a request. Nothing here decides or acts.
 
 pub mod chat;
+pub mod conversation;
 pub mod event;
 pub mod feedback;
 pub mod logged;

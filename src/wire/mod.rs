@@ -1,29 +1,44 @@
 //! Wire formats: how conversations are written down.
 //!
-//! A dialect is a set of pure functions that read and write one format, both ways: the gateway reads
-//! requests and writes answers with it, a provider writes requests and reads answers. A format is
+//! A dialect is a set of pure functions over one format. Callers speak an [`Inbound`] dialect: the
+//! gateway reads requests and writes answers, pieces and errors in it. Providers speak an
+//! [`Outbound`] one: requests are written and answers, pieces and errors are read in it. A format is
 //! one folder here and one line in each `match` below; the compiler names every place that misses.
 //!
 //! What leaves in the format that it came in travels verbatim, except for the few places that must
-//! change; those are edited in the text, never by parsing and printing it again.
+//! change; those are edited in the text, never by parsing and printing it again. Between two formats
+//! everything is read into the words of [`crate::domain::conversation`] and written anew. What the
+//! other format cannot say is listed by the name of its field, and refused where leaving it out
+//! would change what was asked.
 
 use std::time::Duration;
 
-use crate::domain::chat::{Answer, Chunk, Delivery, Format, Request};
+use crate::domain::chat::{Answer, Delivery, Format, Request};
+use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
 mod json;
 mod openai;
 pub mod sse;
+mod stream;
 
-/// A wire format that semroute can read and write.
+pub use stream::{StreamEvent, StreamReader, StreamWriter};
+
+/// A format that callers may speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Dialect {
+pub enum Inbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
 }
 
-/// A text that is not what its format asks for.
+/// A format that providers may speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outbound {
+    /// Chat completions, as OpenAI defined them.
+    OpenAi,
+}
+
+/// A text that is not what its format asks for, or says what another format cannot say.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Malformed {
@@ -34,6 +49,14 @@ pub struct Malformed {
 }
 
 impl Malformed {
+    /// This is wrong with that field.
+    fn new(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            param: Some(param.into()),
+            message: message.into(),
+        }
+    }
+
     /// The same problem, said of this place.
     fn at(self, place: &str) -> Self {
         Self {
@@ -58,42 +81,90 @@ impl Malformed {
 /// What a text that was made here says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// The id of the answer; every piece of a streamed answer bears the same.
-    pub id: String,
+    /// The request's id, from which the id of the answer is made.
+    pub request_id: String,
     /// When it was made, in seconds since 1970.
     pub created_unix_s: u64,
     /// The model that is said to have answered.
     pub model: String,
 }
 
-/// What one event of a streamed answer says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum StreamEvent {
-    /// A piece of the answer.
-    Chunk(Chunk),
-    /// The answer is whole.
-    Done,
-    /// The provider gave up in the middle; its words.
-    Failed(String),
-}
-
-/// Where a piece stands in its stream.
+/// How a request is to be written for a provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Position {
-    /// It opens the answer and names its role.
-    First,
-    /// Something came before it.
-    Later,
+pub struct Writing<'a> {
+    /// What the provider calls the model.
+    pub model: &'a str,
+    /// How the answer should come, which need not be the way the caller asked for: a draft to be
+    /// checked is wanted whole.
+    pub delivery: Delivery,
+    /// What the server wants beyond its format.
+    pub manners: Manners,
 }
 
-impl Dialect {
-    /// The dialect of a format.
-    pub const fn of(format: Format) -> Self {
-        match format {
-            Format::OpenAi => Self::OpenAi,
+/// How servers of one format differ.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manners {
+    /// How a streamed answer comes to tell its count of tokens.
+    pub stream_usage: StreamUsage,
+    /// What the limit of tokens is called.
+    pub length_field: LengthField,
+}
+
+/// How a streamed answer comes to tell its count of tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamUsage {
+    /// If `stream_options.include_usage` asks for it.
+    OnDemand,
+    /// Always or never; the server may refuse a request that has the option.
+    Untold,
+}
+
+/// What the limit of tokens is called in OpenAI's format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LengthField {
+    /// `max_completion_tokens`, which OpenAI's newer models insist on.
+    MaxCompletionTokens,
+    /// `max_tokens`, which everybody else knows.
+    MaxTokens,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            stream_usage: StreamUsage::OnDemand,
+            length_field: LengthField::MaxCompletionTokens,
         }
     }
+}
 
+/// A request as another format's reader understood it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Understood {
+    /// What it asks for.
+    pub conversation: Conversation,
+    /// Fields that nothing here has a word for.
+    pub dropped: Vec<String>,
+}
+
+/// A request, written for a provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// The body.
+    pub body: String,
+    /// Fields of the caller's request that have no counterpart there, by their names in it.
+    pub dropped: Vec<String>,
+}
+
+/// How much of an answer is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Depth {
+    /// Its text, why it ended and what it used; the rest travels as it came.
+    Facts,
+    /// All of it, to be written in another format.
+    Everything,
+}
+
+impl Inbound {
     /// The format that it reads and writes.
     pub const fn format(self) -> Format {
         match self {
@@ -101,61 +172,107 @@ impl Dialect {
         }
     }
 
-    /// Where requests go, after a provider's base address.
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::OpenAi => "/chat/completions",
-        }
-    }
-
-    /// Reads a caller's request.
+    /// Reads of a caller's request what routing needs.
     pub fn read_request(self, body: &[u8]) -> Result<Request, Malformed> {
         match self {
             Self::OpenAi => openai::read_request(body),
         }
     }
 
-    /// Writes a request for a provider, to be answered by `model` in the way that `delivery` says,
-    /// which need not be the way the caller asked for: a draft to be checked is wanted whole.
-    pub fn write_request(self, request: &Request, model: &str, delivery: Delivery) -> String {
+    /// Reads all of a request that [`Inbound::read_request`] has read.
+    fn read_conversation(self, text: &str) -> Result<Understood, Malformed> {
         match self {
-            Self::OpenAi => openai::write_request(request, model, delivery),
+            Self::OpenAi => openai::read_conversation(text),
         }
     }
 
-    /// Reads a provider's whole answer.
-    pub fn read_answer(self, text: &str) -> Result<Answer, Malformed> {
-        match self {
-            Self::OpenAi => openai::read_answer(text),
-        }
-    }
-
-    /// Writes a whole answer for the caller: the provider's own text, where it is in this format.
+    /// Writes a whole answer: the provider's own text, where it is in this format.
     pub fn write_answer(self, answer: &Answer, stamp: &Stamp) -> String {
         match self {
             Self::OpenAi => openai::write_answer(answer, stamp),
         }
     }
 
-    /// Reads the data of one event of a provider's streamed answer.
-    pub fn read_event(self, data: &str) -> Result<StreamEvent, Malformed> {
+    /// Writes an error.
+    pub fn write_error(self, error: &ErrorText<'_>) -> String {
         match self {
-            Self::OpenAi => openai::read_event(data),
+            Self::OpenAi => openai::write_error(error),
+        }
+    }
+}
+
+impl Outbound {
+    /// The format that it reads and writes.
+    pub const fn format(self) -> Format {
+        match self {
+            Self::OpenAi => Format::OpenAi,
         }
     }
 
-    /// Writes the data of one event of a streamed answer: the provider's own text, where it is in
-    /// this format.
-    pub fn write_chunk(self, chunk: &Chunk, stamp: &Stamp, position: Position) -> String {
-        match self {
-            Self::OpenAi => openai::write_chunk(chunk, stamp, position),
+    /// How much of an answer must be read for a caller who speaks this format.
+    pub fn depth_for(self, caller: Format) -> Depth {
+        if self.format() == caller {
+            Depth::Facts
+        } else {
+            Depth::Everything
         }
     }
 
-    /// The data of the event that ends a streamed answer.
-    pub const fn stream_end(self) -> &'static str {
+    /// Where requests go, after a provider's base address.
+    pub fn path(self, _writing: &Writing<'_>) -> String {
         match self {
-            Self::OpenAi => openai::STREAM_END,
+            Self::OpenAi => "/chat/completions".to_owned(),
+        }
+    }
+
+    /// Writes a request for a provider.
+    pub fn write_request(
+        self,
+        request: &Request,
+        writing: &Writing<'_>,
+    ) -> Result<Written, Malformed> {
+        let Some(caller) = Inbound::of(request.original.format) else {
+            let message = "no caller speaks the format of this request".to_owned();
+            return Err(Malformed {
+                param: None,
+                message,
+            });
+        };
+        if caller.format() == self.format() {
+            return Ok(Written {
+                body: self.edit_request(request, writing),
+                dropped: Vec::new(),
+            });
+        }
+        let understood = caller.read_conversation(&request.original.text)?;
+        let mut written = self.write_conversation(&understood.conversation, writing)?;
+        written.dropped.extend(understood.dropped);
+        written.dropped.sort_unstable();
+        written.dropped.dedup();
+        Ok(written)
+    }
+
+    /// The caller's own text, with what must change.
+    fn edit_request(self, request: &Request, writing: &Writing<'_>) -> String {
+        match self {
+            Self::OpenAi => openai::edit_request(request, writing),
+        }
+    }
+
+    fn write_conversation(
+        self,
+        conversation: &Conversation,
+        writing: &Writing<'_>,
+    ) -> Result<Written, Malformed> {
+        match self {
+            Self::OpenAi => openai::write_conversation(conversation, writing),
+        }
+    }
+
+    /// Reads a provider's whole answer.
+    pub fn read_answer(self, text: String, depth: Depth) -> Result<Answer, Malformed> {
+        match self {
+            Self::OpenAi => openai::read_answer(text, depth),
         }
     }
 
@@ -165,11 +282,14 @@ impl Dialect {
             Self::OpenAi => openai::read_failure(status, body, retry_after),
         }
     }
+}
 
-    /// Writes an error in the words of the format.
-    pub fn write_error(self, error: &ErrorText<'_>) -> String {
-        match self {
-            Self::OpenAi => openai::write_error(error),
+impl Inbound {
+    /// The dialect of a format, if callers may speak it.
+    pub const fn of(format: Format) -> Option<Self> {
+        match format {
+            Format::OpenAi => Some(Self::OpenAi),
+            Format::Anthropic | Format::Gemini => None,
         }
     }
 }
@@ -177,12 +297,14 @@ impl Dialect {
 /// The parts of an error that a caller reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ErrorText<'a> {
+    /// The HTTP status.
+    pub status: u16,
     /// One sentence that says what to do.
     pub message: &'a str,
-    /// The class of the error, such as `invalid_request_error`.
-    pub kind: &'a str,
     /// The field at fault.
     pub param: Option<&'a str>,
     /// The error's own name, such as `model_not_found`.
     pub code: Option<&'a str>,
+    /// The request's id.
+    pub request_id: &'a str,
 }
