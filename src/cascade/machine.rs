@@ -55,7 +55,9 @@ impl Cascade {
             Event::Verified(verdict) => self.judge(verdict, now),
             Event::Failed(failure) => match failure.kind {
                 FailureKind::Unavailable(reason) => self.fail_over(failure, reason, now),
-                FailureKind::Rejected => Transition::plain(Step::GiveUp(Defeat::Upstream(failure))),
+                FailureKind::Rejected | FailureKind::Unsayable => {
+                    Transition::plain(Step::GiveUp(Defeat::Upstream(failure)))
+                }
             },
         }
     }

@@ -57,11 +57,7 @@ fn failed_check() -> Event {
 }
 
 fn down(reason: FailoverReason) -> Event {
-    Event::Failed(Failure {
-        kind: FailureKind::Unavailable(reason),
-        message: "down".to_owned(),
-        upstream: None,
-    })
+    Event::Failed(Failure::unavailable(reason, "down"))
 }
 
 fn call(target: ModelId, purpose: Purpose) -> Step {
@@ -184,6 +180,7 @@ fn a_request_that_any_model_would_refuse_is_not_sent_to_another() {
     let refused = Failure {
         kind: FailureKind::Rejected,
         message: "bad".to_owned(),
+        param: None,
         upstream: None,
     };
     assert_eq!(

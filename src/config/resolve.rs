@@ -19,11 +19,11 @@ use crate::domain::name::{AssistantName, ModelName};
 use crate::domain::quantity::PicoUsd;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
-use crate::provider::caller::{Caller, HttpClient, Secret, Settings};
+use crate::provider::caller::{Caller, HttpClient, KeyHeader, Secret, Settings};
 use crate::provider::simulated::Simulated;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::Rule;
-use crate::wire::Dialect;
+use crate::wire::{Manners, Outbound};
 
 /// The plan that a configuration describes. Without centroids, everything else is checked and there is
 /// no plan.
@@ -220,7 +220,9 @@ fn servers<'a>(
                     })
                     .collect();
                 let settings = Settings {
-                    dialect: Dialect::OpenAi,
+                    dialect: Outbound::OpenAi,
+                    manners: Manners::default(),
+                    key_header: KeyHeader::Bearer,
                     base_url: base_url.clone(),
                     api_key,
                     headers,

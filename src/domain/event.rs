@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::domain::chat::Format;
 use crate::domain::name::ModelName;
 
 /// Gives a fieldless enum the one spelling that JSON, metric labels and headers share.
@@ -166,8 +167,22 @@ pub struct Failure {
     pub kind: FailureKind,
     /// One sentence for the log; it may name hosts and is not for callers.
     pub message: String,
+    /// The field of the request that it is about, where it is about one.
+    pub param: Option<String>,
     /// What the provider answered, if it answered.
     pub upstream: Option<UpstreamError>,
+}
+
+impl Failure {
+    /// A failure that another target may not have.
+    pub fn unavailable(reason: FailoverReason, message: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Unavailable(reason),
+            message: message.into(),
+            param: None,
+            upstream: None,
+        }
+    }
 }
 
 /// Whether another target could do better.
@@ -177,6 +192,9 @@ pub enum FailureKind {
     Unavailable(FailoverReason),
     /// The request is at fault: any target would refuse it.
     Rejected,
+    /// The request asks for something that the target's wire format cannot say, and without which the
+    /// answer would be another. The failure's message is fit for the caller.
+    Unsayable,
 }
 
 /// An error as a provider answered it.
@@ -184,8 +202,12 @@ pub enum FailureKind {
 pub struct UpstreamError {
     /// The HTTP status, 400 to 599.
     pub status: u16,
+    /// What the body is written in.
+    pub format: Format,
     /// The body.
     pub body: Arc<str>,
+    /// The provider's own sentence in it.
+    pub said: Arc<str>,
     /// How long the provider asks callers to wait.
     pub retry_after: Option<Duration>,
 }

@@ -178,6 +178,10 @@ pub struct Attempt {
     pub tpot_ms: Option<f64>,
     /// From call to end, in milliseconds.
     pub total_ms: f64,
+    /// Fields of the request that the provider was not told, since its wire format has no word for
+    /// them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<String>,
 }
 
 /// How a call went.
@@ -190,6 +194,8 @@ pub enum AttemptResult {
     Failed(FailoverReason),
     /// The provider refused the request.
     Rejected,
+    /// The provider was not asked: its wire format cannot say what the request asks for.
+    Unsayable,
     /// The caller left before the answer was whole.
     Abandoned,
 }
@@ -310,7 +316,7 @@ impl Record {
         self.attempts.iter().rfind(|attempt| {
             !matches!(
                 attempt.result,
-                AttemptResult::Failed(_) | AttemptResult::Rejected
+                AttemptResult::Failed(_) | AttemptResult::Rejected | AttemptResult::Unsayable
             )
         })
     }

@@ -62,6 +62,7 @@ pub enum Error {
 /// may name hosts and accounts.
 fn upstream_message(failure: &Failure) -> String {
     match (failure.kind, &failure.upstream) {
+        (FailureKind::Unsayable, _) => failure.message.clone(),
         (FailureKind::Rejected, Some(upstream)) => {
             format!(
                 "the model's provider refused the request with status {}",
@@ -92,7 +93,7 @@ impl Error {
                 ErrorType::Caller
             }
             Self::Upstream(failure) => match failure.kind {
-                FailureKind::Rejected => ErrorType::Caller,
+                FailureKind::Rejected | FailureKind::Unsayable => ErrorType::Caller,
                 FailureKind::Unavailable(_) => ErrorType::Provider,
             },
             Self::CascadeExhausted(_) | Self::DeadlineExceeded { .. } => ErrorType::Provider,
@@ -107,6 +108,16 @@ impl Error {
             Self::CascadeExhausted(fault) => fault.message.clone(),
             Self::Internal { detail } => detail.clone(),
             other => other.to_string(),
+        }
+    }
+
+    /// The field of the request at fault, where one is.
+    pub fn param(&self) -> Option<&str> {
+        match self {
+            Self::Invalid { param, .. } => param.as_deref(),
+            Self::UnknownModel { .. } => Some("model"),
+            Self::Upstream(failure) => failure.param.as_deref(),
+            _ => None,
         }
     }
 
@@ -134,6 +145,7 @@ impl Error {
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Upstream(failure) => match failure.kind {
                 FailureKind::Rejected => "upstream_rejected",
+                FailureKind::Unsayable => "unsupported_by_provider",
                 FailureKind::Unavailable(_) => "upstream_unavailable",
             },
             Self::CascadeExhausted(_) => "cascade_exhausted",
@@ -146,6 +158,7 @@ impl Error {
 /// else that went wrong behind the gateway is 502.
 fn upstream_status(failure: &Failure) -> u16 {
     match (failure.kind, &failure.upstream) {
+        (FailureKind::Unsayable, _) => 400,
         (FailureKind::Rejected, Some(upstream)) if (400..500).contains(&upstream.status) => {
             upstream.status
         }

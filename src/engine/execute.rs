@@ -11,13 +11,13 @@ use futures_util::StreamExt;
 
 use crate::cascade::{Acceptance, Cascade, Change, Checking, Event, Limits, Step};
 use crate::domain::chat::{Answer, Chunk, Delivery, Request, Usage};
-use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, FailureKind, Purpose};
+use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, Purpose};
 use crate::domain::model::ModelId;
 use crate::domain::record::Outcome;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::{Plan, Route, Target};
 use crate::engine::{Engine, Error};
-use crate::provider::{Call, ChunkStream};
+use crate::provider::{Brought, Call, ChunkStream};
 use crate::verify::JsonSchema;
 
 /// The longest draft that is held for a check. The largest context windows produce less than this, and a provider
@@ -109,7 +109,7 @@ impl Run<'_> {
         ledger: &mut Ledger,
     ) -> Result<Draft, Failure> {
         let Some(target) = self.plan.target(id) else {
-            return Err(failure(
+            return Err(Failure::unavailable(
                 FailoverReason::Connect,
                 format!("the plan has no model at position {}", id.0),
             ));
@@ -120,7 +120,7 @@ impl Run<'_> {
         let brought = tokio::time::timeout(left, self.ask(target, ledger))
             .await
             .unwrap_or_else(|_| {
-                Err(failure(
+                Err(Failure::unavailable(
                     FailoverReason::TimeoutFirstToken,
                     "the request's own time was over".to_owned(),
                 ))
@@ -141,16 +141,19 @@ impl Run<'_> {
             timeouts: target.timeouts,
         };
         match (self.request.delivery, self.checking()) {
-            (Delivery::Whole, _) => target.provider.call(call).await.map(Draft::Whole),
-            (Delivery::Streamed, Checking::Nothing) => {
-                let stream = target.provider.stream(call).await?;
-                begin(stream, ledger).await.map(Draft::Live)
+            (Delivery::Whole, _) => {
+                let Brought { reply, dropped } = target.provider.call(call).await?;
+                ledger.dropped(dropped);
+                Ok(Draft::Whole(reply))
             }
-            (Delivery::Streamed, Checking::Drafts) => {
-                let stream = target.provider.stream(call).await?;
-                collect(begin(stream, ledger).await?, ledger)
-                    .await
-                    .map(Draft::Pieces)
+            (Delivery::Streamed, checking) => {
+                let Brought { reply, dropped } = target.provider.stream(call).await?;
+                ledger.dropped(dropped);
+                let live = begin(reply, ledger).await?;
+                match checking {
+                    Checking::Nothing => Ok(Draft::Live(live)),
+                    Checking::Drafts => collect(live, ledger).await.map(Draft::Pieces),
+                }
             }
         }
     }
@@ -206,7 +209,7 @@ async fn begin(mut stream: ChunkStream, ledger: &mut Ledger) -> Result<Live, Fai
             })
         }
         Some(Err(failure)) => Err(failure),
-        None => Err(failure(
+        None => Err(Failure::unavailable(
             FailoverReason::StreamCut,
             "the stream ended before its first piece".to_owned(),
         )),
@@ -224,7 +227,7 @@ async fn collect(mut live: Live, ledger: &mut Ledger) -> Result<Vec<Chunk>, Fail
         }
         n_bytes += piece.text.len();
         if HELD_BYTES_MAX < n_bytes {
-            return Err(failure(
+            return Err(Failure::unavailable(
                 FailoverReason::Malformed,
                 format!("the answer is longer than {HELD_BYTES_MAX} bytes"),
             ));
@@ -241,12 +244,4 @@ fn text_of(pieces: &[Chunk]) -> String {
 /// The last count counts: providers repeat a running total.
 fn usage_of(pieces: &[Chunk]) -> Option<Usage> {
     pieces.iter().rev().find_map(|piece| piece.usage)
-}
-
-fn failure(reason: FailoverReason, message: String) -> Failure {
-    Failure {
-        kind: FailureKind::Unavailable(reason),
-        message,
-        upstream: None,
-    }
 }

@@ -118,7 +118,15 @@ impl Ledger {
             ttft_ms: None,
             tpot_ms: None,
             total_ms: 0.0,
+            dropped: Vec::new(),
         });
+    }
+
+    /// Notes which fields of the request the model's provider was not told.
+    pub fn dropped(&mut self, fields: Vec<String>) {
+        if let Some(attempt) = self.record.attempts.last_mut() {
+            attempt.dropped = fields;
+        }
     }
 
     /// Notes that the first token came.
@@ -139,6 +147,7 @@ impl Ledger {
         let result = match failure.kind {
             FailureKind::Unavailable(reason) => AttemptResult::Failed(reason),
             FailureKind::Rejected => AttemptResult::Rejected,
+            FailureKind::Unsayable => AttemptResult::Unsayable,
         };
         tracing::warn!(request_id = %self.record.request_id, detail = %failure.message, "a call failed");
         let status = failure.upstream.as_ref().map(|upstream| upstream.status);
@@ -282,6 +291,7 @@ fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
     match (result, usage, model.price) {
         (
             AttemptResult::Rejected
+            | AttemptResult::Unsayable
             | AttemptResult::Failed(
                 FailoverReason::Connect
                 | FailoverReason::Status429

@@ -7,7 +7,7 @@ use futures_util::stream::{self, BoxStream};
 use sha2::{Digest, Sha256};
 
 use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
-use crate::domain::event::{FailoverReason, Failure, FailureKind};
+use crate::domain::event::{FailoverReason, Failure};
 use crate::domain::name::AssistantName;
 use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
 use crate::encoder::{Class, Embedding, Refusal};
@@ -328,11 +328,8 @@ fn pass_on(
 
 /// The request's own time was over before the stream was.
 fn out_of_time() -> Failure {
-    Failure {
-        kind: FailureKind::Unavailable(FailoverReason::TimeoutBetweenTokens),
-        message: "the request's own time was over before the answer was whole".to_owned(),
-        upstream: None,
-    }
+    let message = "the request's own time was over before the answer was whole";
+    Failure::unavailable(FailoverReason::TimeoutBetweenTokens, message)
 }
 
 async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, Option<Passing>)> {

@@ -11,17 +11,17 @@ use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::BoxStream;
 
-use crate::domain::chat::Answer;
+use crate::domain::chat::{Answer, UsageReport};
 use crate::domain::record::Record;
 use crate::engine::ledger::Ledger;
 use crate::engine::serve::{Piece, Served};
 use crate::engine::{Engine, Reply};
 use crate::gateway::{error, headers};
-use crate::wire::{Dialect, Position, Stamp, sse};
+use crate::wire::{Inbound, Stamp, StreamWriter};
 
-const DIALECT: Dialect = Dialect::OpenAi;
+const DIALECT: Inbound = Inbound::OpenAi;
 
 /// Answers a conversation.
 pub(super) async fn complete(
@@ -34,20 +34,20 @@ pub(super) async fn complete(
     let request = body
         .map_err(|rejection| error::unreadable(&rejection))
         .and_then(|body| Ok(DIALECT.read_request(&body)?));
-    let served = match request {
-        Ok(request) => engine.answer(&request, ledger).await,
-        Err(error) => Served::failed(error, ledger).await,
+    let (served, asked) = match request {
+        Ok(request) => (engine.answer(&request, ledger).await, request.usage_report),
+        Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),
     };
     let created_unix_s = engine.clock().wall().as_secs();
-    respond(served, created_unix_s)
+    respond(served, asked, created_unix_s)
 }
 
-fn respond(served: Served, created_unix_s: u64) -> Response {
+fn respond(served: Served, asked: UsageReport, created_unix_s: u64) -> Response {
     let stamp = stamp(&served.record, created_unix_s);
     let mut response = match served.reply {
-        Ok(Reply::Whole(answer)) => whole(&answer, &stamp),
-        Ok(Reply::Streamed(pieces)) => streamed(pieces, stamp),
-        Err(error) => error::respond(&error),
+        Ok(Reply::Whole(answer)) => whole(answer, &stamp),
+        Ok(Reply::Streamed(pieces)) => streamed(pieces, stamp, asked),
+        Err(error) => error::respond_in(DIALECT, &error, &served.record.request_id),
     };
     headers::write(&served.record, response.headers_mut());
     response
@@ -58,22 +58,23 @@ fn stamp(record: &Record, created_unix_s: u64) -> Stamp {
     let served_by = record.served_by();
     let model = served_by.map(|attempt| attempt.target.to_string());
     Stamp {
-        id: format!("chatcmpl-{}", record.request_id),
+        request_id: record.request_id.clone(),
         created_unix_s,
         model: model.unwrap_or_default(),
     }
 }
 
-fn whole(answer: &Answer, stamp: &Stamp) -> Response {
+fn whole(answer: Answer, stamp: &Stamp) -> Response {
     let json = HeaderValue::from_static("application/json");
     ([(CONTENT_TYPE, json)], DIALECT.write_answer(answer, stamp)).into_response()
 }
 
-fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp) -> Response {
-    let positions = stream::once(async { Position::First }).chain(stream::repeat(Position::Later));
+fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp, asked: UsageReport) -> Response {
+    let mut writer = Some(DIALECT.stream_writer(stamp, asked));
     let events = pieces
-        .zip(positions)
-        .map(move |(piece, position)| Ok::<_, Infallible>(event(piece, position, &stamp)));
+        .map(move |piece| event(piece, &mut writer))
+        .filter(|text| std::future::ready(!text.is_empty()))
+        .map(Ok::<_, Infallible>);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
@@ -81,14 +82,24 @@ fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp) -> Response {
     (headers, Body::from_stream(events)).into_response()
 }
 
-fn event(piece: Piece, position: Position, stamp: &Stamp) -> String {
+/// The text of the events that tell a piece. The last piece takes the writer.
+fn event(piece: Piece, writer: &mut Option<StreamWriter>) -> String {
     match piece {
-        Piece::Chunk(chunk) => sse::event(&DIALECT.write_chunk(&chunk, stamp, position)),
-        // A stream that broke off has no end marker: a client must not take it for whole.
-        Piece::Failed(error) => sse::event(&error::body(&error).to_string()),
+        Piece::Chunk(chunk) => writer
+            .as_mut()
+            .map_or_else(String::new, |writer| writer.write(chunk)),
+        Piece::Failed(error) => {
+            let message = error.to_string();
+            let text = error::text(&error, &message, "");
+            writer
+                .take()
+                .map_or_else(String::new, |writer| writer.fail(&text))
+        }
         Piece::End(record) => {
-            let trailer = sse::comment(&headers::trailer(&record).to_string());
-            trailer + &sse::event(DIALECT.stream_end())
+            let trailer = headers::trailer(&record).to_string();
+            writer
+                .take()
+                .map_or_else(String::new, |writer| writer.end(&trailer))
         }
     }
 }

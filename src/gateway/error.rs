@@ -1,36 +1,24 @@
 //! From an error to what the caller reads: the one table of statuses, types and codes.
 
-use axum::Json;
+use crate::domain::event::{FailureKind, Fault, UpstreamError};
+use crate::engine::Error;
+use crate::gateway::BODY_BYTES_MAX;
+use crate::wire::{ErrorText, Inbound, Malformed};
 use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
 
-use crate::domain::event::{FailureKind, Fault};
-use crate::engine::Error;
-use crate::gateway::BODY_BYTES_MAX;
-use crate::wire::Malformed;
-
-/// The `type` of an error in OpenAI's shape, which its SDKs choose the exception by.
-fn kind(status: u16) -> &'static str {
-    match status {
-        404 => "not_found_error",
-        429 => "rate_limit_error",
-        400..=499 => "invalid_request_error",
-        503 => "overloaded_error",
-        504 => "timeout_error",
-        _ => "api_error",
-    }
+/// The answer that tells an error, in OpenAI's format.
+pub(super) fn respond(error: &Error) -> Response {
+    respond_in(Inbound::OpenAi, error, "")
 }
 
-/// The answer that tells an error.
-pub(super) fn respond(error: &Error) -> Response {
+/// The answer that tells an error, in the caller's format.
+pub(super) fn respond_in(dialect: Inbound, error: &Error, request_id: &str) -> Response {
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = match upstream_body(error) {
-        Some(body) => (status, [(CONTENT_TYPE, "application/json")], body).into_response(),
-        None => (status, Json(body(error))).into_response(),
-    };
+    let body = body(dialect, error, request_id);
+    let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
     if let Error::Upstream(failure) = error
         && let Some(retry_after) = failure.upstream.as_ref().and_then(|it| it.retry_after)
     {
@@ -40,30 +28,54 @@ pub(super) fn respond(error: &Error) -> Response {
     response
 }
 
-/// An error as the body of an answer or as the data of an event.
-pub(super) fn body(error: &Error) -> serde_json::Value {
-    let param = match error {
-        Error::Invalid { param, .. } => param.as_deref(),
-        Error::UnknownModel { .. } => Some("model"),
-        _ => None,
+/// An error as the body of an answer.
+pub(super) fn body(dialect: Inbound, error: &Error, request_id: &str) -> String {
+    let refusal = refusal(error);
+    if let Some(upstream) = refusal
+        && upstream.format == dialect.format()
+        && is_json(&upstream.body)
+    {
+        return upstream.body.to_string();
+    }
+    let message = match refusal {
+        Some(upstream) if !upstream.said.is_empty() => upstream.said.to_string(),
+        _ => error.to_string(),
     };
-    json!({ "error": {
-        "message": error.to_string(),
-        "type": kind(error.status()),
-        "param": param,
-        "code": error.code(),
-    }})
+    dialect.write_error(&ErrorText {
+        message: &message,
+        ..text(error, "", request_id)
+    })
 }
 
-/// A provider's own words about a request that it refused, if they are JSON: they name the field at
-/// fault, and its callers know how to read them.
-fn upstream_body(error: &Error) -> Option<String> {
+/// An error as a part of a larger answer.
+pub(super) fn value(error: &Error) -> serde_json::Value {
+    let body = body(Inbound::OpenAi, error, "");
+    serde_json::from_str(&body).unwrap_or(serde_json::Value::String(body))
+}
+
+/// What an error says, for whoever writes it in a stream.
+pub(super) fn text<'a>(error: &'a Error, message: &'a str, request_id: &'a str) -> ErrorText<'a> {
+    ErrorText {
+        status: error.status(),
+        message,
+        param: error.param(),
+        code: Some(error.code()),
+        request_id,
+    }
+}
+
+/// A provider's own words about a request that it refused: they name the field at fault, and are
+/// about nothing but what the caller sent.
+fn refusal(error: &Error) -> Option<&UpstreamError> {
     let Error::Upstream(failure) = error else {
         return None;
     };
     let upstream = failure.upstream.as_ref()?;
-    let is_json = serde_json::from_str::<&serde_json::value::RawValue>(&upstream.body).is_ok();
-    (failure.kind == FailureKind::Rejected && is_json).then(|| upstream.body.to_string())
+    (failure.kind == FailureKind::Rejected).then_some(upstream)
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<&serde_json::value::RawValue>(text).is_ok()
 }
 
 /// There is nothing at this path.
@@ -84,10 +96,14 @@ pub(super) fn wrong_method(method: &Method, path: &str) -> Response {
 }
 
 fn plain(status: StatusCode, message: &str, code: &str) -> Response {
-    let body = json!({ "error": {
-        "message": message, "type": kind(status.as_u16()), "param": null, "code": code,
-    }});
-    (status, Json(body)).into_response()
+    let body = Inbound::OpenAi.write_error(&ErrorText {
+        status: status.as_u16(),
+        message,
+        param: None,
+        code: Some(code),
+        request_id: "",
+    });
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 /// A body that could not be read from the connection.
@@ -116,15 +132,19 @@ impl From<Malformed> for Error {
 pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
     use std::time::Duration;
 
-    use crate::domain::event::{FailoverReason, Failure, UpstreamError};
+    use crate::domain::chat::Format;
+    use crate::domain::event::{FailoverReason, Failure};
 
     let failure = |kind, status: Option<u16>| {
         Error::Upstream(Failure {
             kind,
             message: String::new(),
+            param: None,
             upstream: status.map(|status| UpstreamError {
                 status,
+                format: Format::OpenAi,
                 body: "".into(),
+                said: "".into(),
                 retry_after: None,
             }),
         })
@@ -146,6 +166,7 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         invalid,
         unknown,
         Error::TooLarge { bytes_max: 0 },
+        failure(FailureKind::Unsayable, None),
         failure(FailureKind::Rejected, Some(422)),
         failure(
             FailureKind::Unavailable(FailoverReason::Status429),
@@ -162,6 +183,9 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         },
     ]
     .iter()
-    .map(|error| (error.status(), kind(error.status()), error.code()))
+    .map(|error| {
+        let kind = Inbound::OpenAi.error_kind(error.status());
+        (error.status(), kind, error.code())
+    })
     .collect()
 }

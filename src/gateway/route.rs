@@ -18,7 +18,7 @@ use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
 use crate::gateway::{error, headers};
-use crate::wire::Dialect;
+use crate::wire::Inbound;
 
 /// The most prompts of one batch: as many as the encoder works off within a second or two.
 const BATCH_PROMPTS_MAX: usize = 256;
@@ -104,7 +104,7 @@ pub(super) async fn batch(
                 .buffered(IN_QUEUE_MAX)
                 .map(|decided| match &decided.outcome {
                     Ok(()) => explanation(&decided.record),
-                    Err(error) => error::body(error),
+                    Err(error) => error::value(error),
                 })
                 .collect()
                 .await;
@@ -172,7 +172,7 @@ fn messages(prompt: Prompt) -> Result<Vec<Message>, Error> {
         (Some(text), None) => Ok(vec![said(text)]),
         (None, Some(messages)) => {
             let request = json!({ "model": "-", "messages": messages }).to_string();
-            Ok(Dialect::OpenAi.read_request(request.as_bytes())?.messages)
+            Ok(Inbound::OpenAi.read_request(request.as_bytes())?.messages)
         }
         (Some(_), Some(_)) => Err(Error::Invalid {
             param: Some("text".to_owned()),

@@ -18,8 +18,8 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::domain::chat::{Answer, Delivery};
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
-use crate::provider::{Call, ChunkStream, Provider};
-use crate::wire::Dialect;
+use crate::provider::{Brought, Call, ChunkStream, Provider};
+use crate::wire::{Manners, Outbound, Writing, Written};
 
 mod reading;
 mod retry_after;
@@ -90,13 +90,26 @@ impl HttpClient {
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// What it speaks.
-    pub dialect: Dialect,
+    pub dialect: Outbound,
+    /// What it wants beyond that.
+    pub manners: Manners,
     /// Its address, up to the path of the dialect: `https://api.openai.com/v1`.
     pub base_url: String,
-    /// Sent as a bearer token.
+    /// The key that it knows us by.
     pub api_key: Option<Secret>,
+    /// Where the key goes.
+    pub key_header: KeyHeader,
     /// Further headers, by name; they replace those that semroute sets itself.
     pub headers: Vec<(String, Secret)>,
+}
+
+/// The header that carries a provider's key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyHeader {
+    /// `authorization`, as a bearer token.
+    Bearer,
+    /// A header of this name, by itself.
+    Named(&'static str),
 }
 
 /// A setting that cannot be used.
@@ -113,8 +126,9 @@ pub struct SettingsError {
 #[derive(Debug)]
 pub struct Caller {
     client: reqwest::Client,
-    dialect: Dialect,
-    url: Url,
+    dialect: Outbound,
+    manners: Manners,
+    base: Url,
     headers: HeaderMap,
 }
 
@@ -124,7 +138,8 @@ impl Caller {
         Ok(Self {
             client: client.0.clone(),
             dialect: settings.dialect,
-            url: endpoint(&settings.base_url, settings.dialect)?,
+            manners: settings.manners,
+            base: base(&settings.base_url)?,
             headers: headers(settings)?,
         })
     }
@@ -135,19 +150,30 @@ impl Caller {
         call: &Call<'_>,
         delivery: Delivery,
         deadline: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Brought<Response>, Failure> {
         let accepted = match delivery {
             Delivery::Whole => "application/json",
             Delivery::Streamed => "text/event-stream",
         };
-        let body = self
+        let writing = Writing {
+            model: call.model,
+            delivery,
+            manners: self.manners,
+        };
+        let Written { body, dropped } = self
             .dialect
-            .write_request(call.request, call.model, delivery);
+            .write_request(call.request, &writing)
+            .map_err(|problem| Failure {
+                kind: FailureKind::Unsayable,
+                message: problem.message,
+                param: problem.param,
+                upstream: None,
+            })?;
         let sending = self
             .client
-            .post(self.url.clone())
+            .post(self.url(&writing))
             .header(ACCEPT, accepted)
-            .headers(self.headers.clone())
+            .headers(self.headers_for(call))
             .body(body)
             .send();
         let response = timeout_at(deadline, sending)
@@ -155,9 +181,34 @@ impl Caller {
             .map_err(|_| self.too_slow(FailoverReason::TimeoutFirstToken))?
             .map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
-            return Ok(response);
+            let reply = response;
+            return Ok(Brought { reply, dropped });
         }
         Err(self.refused(response, deadline).await)
+    }
+
+    /// Where a call goes.
+    fn url(&self, writing: &Writing<'_>) -> Url {
+        let mut url = self.base.clone();
+        let path = self.dialect.path(writing);
+        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        url.set_path(&format!("{}{path}", self.base.path()));
+        url.set_query((!query.is_empty()).then_some(query));
+        url
+    }
+
+    /// The provider's headers, and over them those of the caller's format that travel along.
+    fn headers_for(&self, call: &Call<'_>) -> HeaderMap {
+        let mut headers = self.headers.clone();
+        let original = &call.request.original;
+        if original.format == self.dialect.format() {
+            for (name, value) in &original.headers {
+                if let Ok(value) = HeaderValue::from_str(value) {
+                    headers.insert(HeaderName::from_static(name), value);
+                }
+            }
+        }
+        headers
     }
 
     /// Reads why the provider refused. What cannot be read of its reasons is left out: the status
@@ -175,39 +226,44 @@ impl Caller {
             .read_failure(status.as_u16(), &text, retry_after)
     }
 
-    async fn call_whole(&self, call: Call<'_>) -> Result<Answer, Failure> {
+    async fn call_whole(&self, call: Call<'_>) -> Result<Brought<Answer>, Failure> {
         let deadline = deadline_in(call.timeouts.whole);
-        let response = self.send(&call, Delivery::Whole, deadline).await?;
-        let body = timeout_at(deadline, reading::read_whole(response, ANSWER_BYTES_MAX))
+        let Brought { reply, dropped } = self.send(&call, Delivery::Whole, deadline).await?;
+        let body = timeout_at(deadline, reading::read_whole(reply, ANSWER_BYTES_MAX))
             .await
             .map_err(|_| self.too_slow(FailoverReason::TimeoutBetweenTokens))?
             .map_err(|fault| self.unread(&fault))?;
-        let text = std::str::from_utf8(&body).map_err(|_| {
-            let message = format!("{} answered in bytes that are not UTF-8", self.url);
-            unavailable(FailoverReason::Malformed, message)
-        })?;
-        self.dialect.read_answer(text).map_err(|problem| {
-            let message = format!("{} answered what is no answer: {problem}", self.url);
-            unavailable(FailoverReason::Malformed, message)
-        })
+        let malformed = |problem: &dyn fmt::Display| {
+            let message = format!("{} answered what is no answer: {problem}", self.base);
+            Failure::unavailable(FailoverReason::Malformed, message)
+        };
+        let text = String::from_utf8(body).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
+        let depth = self.dialect.depth_for(call.request.original.format);
+        let answer = self.dialect.read_answer(text, depth);
+        answer
+            .map(|reply| Brought { reply, dropped })
+            .map_err(|problem| malformed(&problem))
     }
 
-    async fn call_streamed(&self, call: Call<'_>) -> Result<ChunkStream, Failure> {
+    async fn call_streamed(&self, call: Call<'_>) -> Result<Brought<ChunkStream>, Failure> {
         let deadline = deadline_in(call.timeouts.first_token);
-        let response = self.send(&call, Delivery::Streamed, deadline).await?;
-        if let Some(kind) = other_than_events(&response) {
-            let message = format!("{} answered {kind} where a stream was asked for", self.url);
-            return Err(unavailable(FailoverReason::Malformed, message));
+        let Brought { reply, dropped } = self.send(&call, Delivery::Streamed, deadline).await?;
+        if let Some(kind) = other_than_events(&reply) {
+            let message = format!("{} answered {kind} where a stream was asked for", self.base);
+            return Err(Failure::unavailable(FailoverReason::Malformed, message));
         }
         let pace = reading::Pace {
             first_until: deadline,
             between: call.timeouts.between_tokens,
         };
-        Ok(reading::chunks(self.dialect, response, pace).boxed())
+        let depth = self.dialect.depth_for(call.request.original.format);
+        let reader = self.dialect.stream_reader(depth);
+        let reply = reading::chunks(reader, reply, pace).boxed();
+        Ok(Brought { reply, dropped })
     }
 
     fn too_slow(&self, reason: FailoverReason) -> Failure {
-        unavailable(reason, format!("{} took too long", self.url))
+        Failure::unavailable(reason, format!("{} took too long", self.base))
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -216,47 +272,41 @@ impl Caller {
         } else {
             FailoverReason::Reset
         };
-        let message = format!("{} cannot be asked: {}", self.url, causes(error));
-        unavailable(reason, message)
+        let message = format!("{} cannot be asked: {}", self.base, causes(error));
+        Failure::unavailable(reason, message)
     }
 
     fn unread(&self, fault: &reading::Fault) -> Failure {
         match fault {
             reading::Fault::Broken(error) => {
-                let message = format!("{} broke off its answer: {}", self.url, causes(error));
-                unavailable(FailoverReason::Reset, message)
+                let message = format!("{} broke off its answer: {}", self.base, causes(error));
+                Failure::unavailable(FailoverReason::Reset, message)
             }
             reading::Fault::TooLong => {
                 let message = format!(
                     "{} answered with more than {ANSWER_BYTES_MAX} bytes",
-                    self.url
+                    self.base
                 );
-                unavailable(FailoverReason::Malformed, message)
+                Failure::unavailable(FailoverReason::Malformed, message)
             }
         }
     }
 }
 
 impl Provider for Caller {
-    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Answer, Failure>> {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Brought<Answer>, Failure>> {
         Box::pin(self.call_whole(call))
     }
 
-    fn stream<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<ChunkStream, Failure>> {
+    fn stream<'a>(
+        &'a self,
+        call: Call<'a>,
+    ) -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>> {
         Box::pin(self.call_streamed(call))
     }
 
     fn is_simulated(&self) -> bool {
         false
-    }
-}
-
-/// A failure that another target may not have.
-fn unavailable(reason: FailoverReason, message: String) -> Failure {
-    Failure {
-        kind: FailureKind::Unavailable(reason),
-        message,
-        upstream: None,
     }
 }
 
@@ -293,8 +343,8 @@ fn causes(error: &reqwest::Error) -> String {
     text
 }
 
-/// Where the requests go.
-fn endpoint(base_url: &str, dialect: Dialect) -> Result<Url, SettingsError> {
+/// The address that the paths of requests are appended to.
+fn base(base_url: &str) -> Result<Url, SettingsError> {
     let unfit = |why: &str| SettingsError {
         field: "base_url",
         message: format!("{base_url:?} {why}; give an address such as https://api.openai.com/v1"),
@@ -313,7 +363,7 @@ fn endpoint(base_url: &str, dialect: Dialect) -> Result<Url, SettingsError> {
     if url.query().is_some() || url.fragment().is_some() {
         return Err(unfit("has a query or a fragment"));
     }
-    let path = format!("{}{}", url.path().trim_end_matches('/'), dialect.path());
+    let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     Ok(url)
 }
@@ -328,8 +378,11 @@ fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {
                 message: "the key is blank; give one, or leave `api_key` out".to_owned(),
             });
         }
-        let bearer = Secret(format!("Bearer {}", key.trim()).into());
-        headers.insert(AUTHORIZATION, secret_value("api_key", &bearer)?);
+        let (name, value) = match settings.key_header {
+            KeyHeader::Bearer => (AUTHORIZATION, format!("Bearer {}", key.trim())),
+            KeyHeader::Named(name) => (HeaderName::from_static(name), key.trim().to_owned()),
+        };
+        headers.insert(name, secret_value("api_key", &Secret(value.into()))?);
     }
     for (name, value) in &settings.headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SettingsError {

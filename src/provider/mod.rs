@@ -17,11 +17,12 @@ pub mod simulated;
 /// Someone who answers requests.
 pub trait Provider: Send + Sync {
     /// Asks for an answer in one piece, whatever delivery the caller asked for.
-    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Answer, Failure>>;
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Brought<Answer>, Failure>>;
 
     /// Asks for an answer piece by piece. It resolves when the provider has accepted the request;
     /// the first item may still be a failure, so wait for it before a caller is promised anything.
-    fn stream<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<ChunkStream, Failure>>;
+    fn stream<'a>(&'a self, call: Call<'a>)
+    -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>>;
 
     /// Whether the answers are made up.
     fn is_simulated(&self) -> bool;
@@ -30,6 +31,25 @@ pub trait Provider: Send + Sync {
 /// The pieces of an answer, in order. After an `Err` nothing follows; without one, the end means
 /// that the answer is whole.
 pub type ChunkStream = BoxStream<'static, Result<Chunk, Failure>>;
+
+/// What a call brought.
+#[derive(Debug)]
+pub struct Brought<T> {
+    /// The answer, or its beginning.
+    pub reply: T,
+    /// Fields of the request that the provider was not told, since its format has no word for them.
+    pub dropped: Vec<String>,
+}
+
+impl<T> Brought<T> {
+    /// The answer to a request of which nothing was left out.
+    pub const fn in_full(reply: T) -> Self {
+        Self {
+            reply,
+            dropped: Vec::new(),
+        }
+    }
+}
 
 /// One request to one model.
 #[derive(Debug, Clone, Copy)]

@@ -69,6 +69,11 @@ impl<'a> Fields<'a> {
             .filter(|value| value.get() != "null"))
     }
 
+    /// Whether there is no field.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Every value that a field is given, null included.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
         self.0

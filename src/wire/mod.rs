@@ -18,6 +18,7 @@ use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
 mod json;
+mod object;
 mod openai;
 pub mod sse;
 mod stream;
@@ -187,9 +188,16 @@ impl Inbound {
     }
 
     /// Writes a whole answer: the provider's own text, where it is in this format.
-    pub fn write_answer(self, answer: &Answer, stamp: &Stamp) -> String {
+    pub fn write_answer(self, answer: Answer, stamp: &Stamp) -> String {
         match self {
             Self::OpenAi => openai::write_answer(answer, stamp),
+        }
+    }
+
+    /// The `type` of an error of this status.
+    pub const fn error_kind(self, status: u16) -> &'static str {
+        match self {
+            Self::OpenAi => openai::error_kind(status),
         }
     }
 

@@ -22,66 +22,72 @@ pub enum StreamEvent {
 
 /// Reads a provider's streamed answer.
 #[derive(Debug)]
-pub enum StreamReader {
-    /// In OpenAI's format.
+pub struct StreamReader(Reader);
+
+/// One a format.
+#[derive(Debug)]
+enum Reader {
     OpenAi(openai::StreamReader),
 }
 
 impl Outbound {
     /// A reader for one streamed answer.
     pub fn stream_reader(self, depth: Depth) -> StreamReader {
-        match self {
-            Self::OpenAi => StreamReader::OpenAi(openai::StreamReader::new(depth)),
-        }
+        StreamReader(match self {
+            Self::OpenAi => Reader::OpenAi(openai::StreamReader::new(depth)),
+        })
     }
 }
 
 impl StreamReader {
     /// Reads the data of the next event.
     pub fn read(&mut self, data: String) -> Result<StreamEvent, Malformed> {
-        match self {
-            Self::OpenAi(reader) => reader.read(data),
+        match &mut self.0 {
+            Reader::OpenAi(reader) => reader.read(data),
         }
     }
 }
 
 /// Writes a streamed answer for a caller, as server-sent events.
 #[derive(Debug)]
-pub enum StreamWriter {
-    /// In OpenAI's format.
+pub struct StreamWriter(Writer);
+
+/// One a format.
+#[derive(Debug)]
+enum Writer {
     OpenAi(openai::StreamWriter),
 }
 
 impl Inbound {
     /// A writer for one streamed answer.
     pub fn stream_writer(self, stamp: Stamp, usage: UsageReport) -> StreamWriter {
-        match self {
-            Self::OpenAi => StreamWriter::OpenAi(openai::StreamWriter::new(stamp, usage)),
-        }
+        StreamWriter(match self {
+            Self::OpenAi => Writer::OpenAi(openai::StreamWriter::new(stamp, usage)),
+        })
     }
 }
 
 impl StreamWriter {
     /// The events that tell a piece; there may be none. Pieces must come in order.
-    pub fn write(&mut self, chunk: &Chunk) -> String {
-        match self {
-            Self::OpenAi(writer) => writer.write(chunk),
+    pub fn write(&mut self, chunk: Chunk) -> String {
+        match &mut self.0 {
+            Writer::OpenAi(writer) => writer.write(chunk),
         }
     }
 
     /// The events that end an answer. `comment` is written before the last, for whoever reads
     /// comments.
     pub fn end(self, comment: &str) -> String {
-        match self {
-            Self::OpenAi(writer) => writer.end(comment),
+        match self.0 {
+            Writer::OpenAi(writer) => writer.end(comment),
         }
     }
 
     /// The event that tells that the answer broke off. No end follows, so that no client takes it
     /// for whole.
     pub fn fail(self, error: &ErrorText<'_>) -> String {
-        match self {
-            Self::OpenAi(_) => openai::StreamWriter::fail(error),
+        match self.0 {
+            Writer::OpenAi(_) => openai::StreamWriter::fail(error),
         }
     }
 }

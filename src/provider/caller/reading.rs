@@ -10,9 +10,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::domain::chat::Chunk;
 use crate::domain::event::{FailoverReason, Failure};
-use crate::provider::caller::{causes, unavailable};
+use crate::provider::caller::causes;
 use crate::wire::sse::{DecodeError, Decoder};
-use crate::wire::{Dialect, StreamEvent};
+use crate::wire::{StreamEvent, StreamReader};
 
 /// Why a body could not be read.
 pub(super) enum Fault {
@@ -59,12 +59,12 @@ pub(super) struct Pace {
 /// The pieces of a streamed answer. Time counts only while the next piece is waited for, so a slow
 /// reader is not taken for a slow provider.
 pub(super) fn chunks(
-    dialect: Dialect,
+    reader: StreamReader,
     reply: Response,
     pace: Pace,
 ) -> impl Stream<Item = Result<Chunk, Failure>> + Send + 'static {
     let reading = Reading {
-        dialect,
+        reader,
         bytes: reply.bytes_stream().boxed(),
         decoder: Decoder::default(),
         progress: Progress::Silent,
@@ -78,7 +78,7 @@ pub(super) fn chunks(
 
 /// A streamed answer that is being read.
 struct Reading {
-    dialect: Dialect,
+    reader: StreamReader,
     bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
     decoder: Decoder,
     progress: Progress,
@@ -94,6 +94,13 @@ enum Progress {
     Speaking,
     /// A piece has said why the answer ends, so the stream may end without a word.
     Finished,
+}
+
+/// What an event came to.
+enum Heard {
+    Chunk(Chunk),
+    Nothing,
+    End,
 }
 
 impl Reading {
@@ -117,7 +124,11 @@ impl Reading {
     async fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
         loop {
             if let Some(data) = self.decoder.next_event() {
-                return self.read(&data);
+                match self.read(data)? {
+                    Heard::Chunk(chunk) => return Ok(Some(chunk)),
+                    Heard::End => return Ok(None),
+                    Heard::Nothing => continue,
+                }
             }
             if let Some(error) = self.fault {
                 return Err(malformed(&error));
@@ -131,18 +142,19 @@ impl Reading {
         }
     }
 
-    fn read(&mut self, data: &str) -> Result<Option<Chunk>, Failure> {
+    fn read(&mut self, data: String) -> Result<Heard, Failure> {
         let event = self
-            .dialect
-            .read_event(data)
+            .reader
+            .read(data)
             .map_err(|problem| malformed(&problem))?;
         match event {
             StreamEvent::Chunk(chunk) => {
                 self.note(&chunk);
-                Ok(Some(chunk))
+                Ok(Heard::Chunk(chunk))
             }
-            StreamEvent::Done => Ok(None),
-            StreamEvent::Failed(message) => Err(unavailable(
+            StreamEvent::Idle => Ok(Heard::Nothing),
+            StreamEvent::Done => Ok(Heard::End),
+            StreamEvent::Failed(message) => Err(Failure::unavailable(
                 FailoverReason::StreamCut,
                 format!("the provider gave up in its stream: {message}"),
             )),
@@ -160,7 +172,7 @@ impl Reading {
     fn ended(&self) -> Result<Option<Chunk>, Failure> {
         match self.progress {
             Progress::Finished => Ok(None),
-            Progress::Silent | Progress::Speaking => Err(unavailable(
+            Progress::Silent | Progress::Speaking => Err(Failure::unavailable(
                 FailoverReason::StreamCut,
                 "the provider's stream ended before its answer did".to_owned(),
             )),
@@ -174,15 +186,15 @@ impl Reading {
             Progress::Finished => return Ok(None),
         };
         let message = format!("the provider's stream broke: {}", causes(error));
-        Err(unavailable(reason, message))
+        Err(Failure::unavailable(reason, message))
     }
 }
 
 fn malformed(problem: &dyn std::fmt::Display) -> Failure {
     let message = format!("the provider's stream cannot be read: {problem}");
-    unavailable(FailoverReason::Malformed, message)
+    Failure::unavailable(FailoverReason::Malformed, message)
 }
 
 fn too_slow(reason: FailoverReason) -> Failure {
-    unavailable(reason, "the provider's stream stalled".to_owned())
+    Failure::unavailable(reason, "the provider's stream stalled".to_owned())
 }

@@ -13,11 +13,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 
-use crate::domain::chat::{Answer, Chunk, Usage};
-use crate::domain::event::{FailoverReason, Failure, FailureKind};
+use crate::domain::chat::{Answer, Body, Chunk, Completion, Finish, Usage};
+use crate::domain::conversation::Part;
+use crate::domain::event::{FailoverReason, Failure};
 use crate::domain::quantity::Ratio;
-use crate::provider::{Call, ChunkStream, Provider};
-use crate::wire::{Dialect, ErrorText};
+use crate::provider::{Brought, Call, ChunkStream, Provider};
+use crate::wire::{ErrorText, Inbound, Outbound};
 
 mod chance;
 mod instance;
@@ -82,11 +83,15 @@ impl Simulated {
         let texts = call.request.messages.iter();
         let input_tokens = texts.map(|message| text::tokens(&message.text)).sum();
         let usage = Usage::of(input_tokens, text::tokens(&text));
+        let completion = Completion {
+            parts: vec![Part::Text(text.clone())],
+            ..Completion::default()
+        };
         Ok(Answer {
             text,
-            finish: Some("stop".to_owned()),
+            finish: Some(Finish::Stop),
             usage: Some(usage),
-            original: None,
+            body: Body::Read(completion),
         })
     }
 
@@ -113,13 +118,15 @@ impl Simulated {
 
     fn failure(&self, model: &str) -> Failure {
         let message = format!("[simulated {model}] this failure is part of the script");
-        let body = Dialect::OpenAi.write_error(&ErrorText {
+        let status = self.script.failure_status.0;
+        let body = Inbound::OpenAi.write_error(&ErrorText {
+            status,
             message: &message,
-            kind: "simulated_error",
             param: None,
             code: Some("simulated"),
+            request_id: "",
         });
-        Dialect::OpenAi.read_failure(self.script.failure_status.0, &body, None)
+        Outbound::OpenAi.read_failure(status, &body, None)
     }
 
     fn first_token(&self) -> Duration {
@@ -131,15 +138,15 @@ impl Simulated {
         Duration::from_millis(self.script.per_token_ms.saturating_mul(n_tokens))
     }
 
-    async fn call_whole(&self, call: Call<'_>) -> Result<Answer, Failure> {
+    async fn call_whole(&self, call: Call<'_>) -> Result<Brought<Answer>, Failure> {
         let answer = self.answer(&call);
         let n_tokens = answer.as_ref().map_or(0, n_tokens_after_first);
         let wait = self.first_token().saturating_add(self.tokens(n_tokens));
         in_time(wait, call.timeouts.whole, FailoverReason::TimeoutFirstToken).await?;
-        answer
+        answer.map(Brought::in_full)
     }
 
-    async fn call_streamed(&self, call: Call<'_>) -> Result<ChunkStream, Failure> {
+    async fn call_streamed(&self, call: Call<'_>) -> Result<Brought<ChunkStream>, Failure> {
         let answer = self.answer(&call);
         let limit = call.timeouts.first_token;
         in_time(self.first_token(), limit, FailoverReason::TimeoutFirstToken).await?;
@@ -157,16 +164,19 @@ impl Simulated {
                 Ok(chunk)
             }
         });
-        Ok(until_first_failure(chunks.boxed()))
+        Ok(Brought::in_full(until_first_failure(chunks.boxed())))
     }
 }
 
 impl Provider for Simulated {
-    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Answer, Failure>> {
+    fn call<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<Brought<Answer>, Failure>> {
         Box::pin(self.call_whole(call))
     }
 
-    fn stream<'a>(&'a self, call: Call<'a>) -> BoxFuture<'a, Result<ChunkStream, Failure>> {
+    fn stream<'a>(
+        &'a self,
+        call: Call<'a>,
+    ) -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>> {
         Box::pin(self.call_streamed(call))
     }
 
@@ -213,10 +223,9 @@ async fn in_time(wait: Duration, limit: Duration, reason: FailoverReason) -> Res
     if wait.is_zero() {
         return Ok(());
     }
-    timeout(limit, sleep(wait)).await.map_err(|_| Failure {
-        kind: FailureKind::Unavailable(reason),
-        message: "the simulated model is scripted to take longer than the timeout".to_owned(),
-        upstream: None,
+    timeout(limit, sleep(wait)).await.map_err(|_| {
+        let message = "the simulated model is scripted to take longer than the timeout";
+        Failure::unavailable(reason, message)
     })
 }
 

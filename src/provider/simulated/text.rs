@@ -1,6 +1,6 @@
 //! The prose of simulated models, and how it is counted and cut.
 
-use crate::domain::chat::{Answer, Chunk, Request, Role};
+use crate::domain::chat::{Answer, Body, Chunk, Delta, Request, Role};
 
 /// How many words of the prompt an answer repeats: enough to see that it was read.
 const WORDS_REPEATED: usize = 12;
@@ -39,14 +39,16 @@ pub(super) fn pieces(answer: Answer) -> Vec<Chunk> {
     let mut chunks: Vec<Chunk> = cut(&answer.text)
         .map(|piece| Chunk {
             text: piece.to_owned(),
-            ..Chunk::default()
+            finish: None,
+            usage: None,
+            body: Body::Read(vec![Delta::Text(piece.to_owned())]),
         })
         .collect();
     chunks.push(Chunk {
         text: String::new(),
         finish: answer.finish,
         usage: answer.usage,
-        original: None,
+        body: Body::Read(Vec::new()),
     });
     chunks
 }

@@ -1,111 +1,177 @@
-//! Answers of chat completions, whole and in pieces.
+//! Whole answers of chat completions.
 //!
 //! Reading is lenient where a provider's liberty does no harm: a missing or odd count of tokens is
-//! an unknown one, and a piece without choices adds nothing. An answer without choices is refused,
-//! since there is nothing to hand on.
-
-use std::sync::Arc;
+//! an unknown one. An answer without choices is refused, since there is nothing to hand on.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use crate::domain::chat::{Answer, Chunk, Format, Original, Usage};
+use crate::domain::chat::{Answer, Body, Completion, Finish, Format, Holds, Original, Usage};
+use crate::domain::conversation::{Part, ToolCall};
 use crate::wire::json::{Fields, array, describe, string};
 use crate::wire::openai::failure::error_message;
 use crate::wire::openai::request::read_content;
-use crate::wire::{Malformed, Position, Stamp, StreamEvent};
+use crate::wire::openai::words::{read_finish, write_finish};
+use crate::wire::openai::written::write_call;
+use crate::wire::{Depth, Malformed, Stamp};
 
-pub(crate) const STREAM_END: &str = "[DONE]";
+/// Where servers put what a model thinks aloud: DeepSeek and most others, and some newer ones.
+const THOUGHT_FIELDS: [&str; 2] = ["reasoning_content", "reasoning"];
 
-/// The end that is written where the answer does not say why it ended.
-const FINISH_DEFAULT: &str = "stop";
-
-pub(crate) fn read_answer(text: &str) -> Result<Answer, Malformed> {
-    let fields = Fields::of_text(text, "the answer")?;
+pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malformed> {
+    let fields = Fields::of_text(&text, "the answer")?;
     if let Some(message) = error_message(&fields) {
-        return Err(Malformed {
-            param: Some("error".to_owned()),
-            message: format!("the answer is an error under a status of success: {message}"),
-        });
+        return Err(Malformed::new(
+            "error",
+            format!("the answer is an error under a status of success: {message}"),
+        ));
     }
-    let choice = first_choice(&fields)?.ok_or_else(|| Malformed {
-        param: Some("choices".to_owned()),
-        message: "the answer has no `choices`".to_owned(),
-    })?;
+    let choice = first_choice(&fields)?
+        .ok_or_else(|| Malformed::new("choices", "the answer has no `choices`"))?;
+    let said = read_text(&choice, "message")?;
+    let finish = finish_of(&choice);
+    let usage = read_usage(&fields);
+    let completion = match depth {
+        Depth::Facts => None,
+        Depth::Everything => Some(read_completion(&fields, &choice, &said)),
+    };
     Ok(Answer {
-        text: read_text(&choice, "message")?,
-        finish: read_finish(&choice),
-        usage: read_usage(&fields),
-        original: Some(original(text)),
+        text: said,
+        finish,
+        usage,
+        body: match completion {
+            Some(completion) => Body::Read(completion),
+            None => Body::Original(original(text, Holds::Content)),
+        },
     })
 }
 
-pub(crate) fn read_event(data: &str) -> Result<StreamEvent, Malformed> {
-    if data.trim() == STREAM_END {
-        return Ok(StreamEvent::Done);
+fn read_completion(fields: &Fields<'_>, choice: &Fields<'_>, said: &str) -> Completion {
+    let word = |name: &str| fields.find(name).and_then(string).map(|it| it.into_owned());
+    let message = choice.find("message");
+    let message = message.and_then(|it| Fields::of_object(it, "`message`").ok());
+    let mut parts = Vec::new();
+    if let Some(text) = message.as_ref().and_then(thought) {
+        let signature = None;
+        parts.push(Part::Thought { text, signature });
     }
-    let fields = Fields::of_text(data, "the piece")?;
-    if let Some(message) = error_message(&fields) {
-        return Ok(StreamEvent::Failed(message));
+    if !said.is_empty() {
+        parts.push(Part::Text(said.to_owned()));
     }
-    let choice = first_choice(&fields)?;
-    let text = match &choice {
-        Some(choice) => read_text(choice, "delta")?,
-        None => String::new(),
-    };
-    Ok(StreamEvent::Chunk(Chunk {
-        text,
-        finish: choice.as_ref().and_then(read_finish),
-        usage: read_usage(&fields),
-        original: Some(original(data)),
-    }))
+    if let Some(message) = &message {
+        let refusal = message.find("refusal").and_then(string);
+        parts.extend(refusal.map(|text| Part::Refusal(text.into_owned())));
+        parts.extend(read_calls(message).into_iter().map(Part::ToolCall));
+    }
+    Completion {
+        id: word("id"),
+        model: word("model"),
+        parts,
+    }
 }
 
-pub(crate) fn write_answer(answer: &Answer, stamp: &Stamp) -> String {
-    if let Some(text) = own_text(answer.original.as_ref()) {
-        return text.to_owned();
+/// What a message or a piece of one holds of the model's thinking.
+pub(super) fn thought(message: &Fields<'_>) -> Option<String> {
+    let mut found = THOUGHT_FIELDS
+        .iter()
+        .filter_map(|name| message.find(name).and_then(string));
+    found
+        .find(|text| !text.is_empty())
+        .map(|text| text.into_owned())
+}
+
+fn read_calls(message: &Fields<'_>) -> Vec<ToolCall> {
+    #[derive(Deserialize)]
+    struct Call {
+        #[serde(default)]
+        id: String,
+        function: Function,
     }
-    let message = json!({ "role": "assistant", "content": answer.text, "refusal": null });
-    let finish = answer.finish.as_deref().unwrap_or(FINISH_DEFAULT);
+    #[derive(Deserialize)]
+    struct Function {
+        name: String,
+        #[serde(default)]
+        arguments: String,
+    }
+
+    let calls = message.find("tool_calls");
+    let calls: Vec<Call> = calls
+        .and_then(|calls| serde_json::from_str(calls.get()).ok())
+        .unwrap_or_default();
+    let calls = calls.into_iter().enumerate().map(|(position, call)| {
+        // Results refer to calls by their ids, so there must be one.
+        let id = if call.id.is_empty() {
+            format!("call_{position}")
+        } else {
+            call.id
+        };
+        ToolCall {
+            id,
+            name: call.function.name,
+            arguments: call.function.arguments,
+        }
+    });
+    calls.collect()
+}
+
+pub(crate) fn write_answer(answer: Answer, stamp: &Stamp) -> String {
+    let completion = match answer.body {
+        Body::Original(original) => return original.text,
+        Body::Read(completion) => completion,
+    };
+    let finish = answer.finish.as_ref().map_or("stop", write_finish);
     let mut whole = stamped("chat.completion", stamp);
     whole.insert(
         "choices".to_owned(),
-        json!([{ "index": 0, "message": message, "logprobs": null, "finish_reason": finish }]),
+        json!([{
+            "index": 0,
+            "message": write_message(&completion.parts),
+            "logprobs": null,
+            "finish_reason": finish,
+        }]),
     );
-    insert_usage(&mut whole, answer.usage);
+    if let Some(usage) = answer.usage {
+        whole.insert("usage".to_owned(), write_usage(usage));
+    }
     Value::Object(whole).to_string()
 }
 
-pub(crate) fn write_chunk(chunk: &Chunk, stamp: &Stamp, position: Position) -> String {
-    if let Some(text) = own_text(chunk.original.as_ref()) {
-        return text.to_owned();
+fn write_message(parts: &[Part]) -> Value {
+    let mut message = Map::from_iter([("role".to_owned(), Value::from("assistant"))]);
+    let (mut content, mut thoughts) = (String::new(), String::new());
+    let (mut refusal, mut calls) = (Value::Null, Vec::new());
+    for part in parts {
+        match part {
+            Part::Text(text) => content.push_str(text),
+            Part::Thought { text, .. } => thoughts.push_str(text),
+            Part::Refusal(text) => refusal = text.as_str().into(),
+            Part::ToolCall(call) => calls.push(write_call(call)),
+            // No model answers with these in any format that is read here.
+            Part::Image(_) | Part::Document { .. } | Part::Audio(_) | Part::ToolResult(_) => {}
+        }
     }
-    let delta = match position {
-        Position::First => json!({ "role": "assistant", "content": chunk.text }),
-        Position::Later if chunk.text.is_empty() => json!({}),
-        Position::Later => json!({ "content": chunk.text }),
+    let only_calls = content.is_empty() && !calls.is_empty();
+    let content = if only_calls {
+        Value::Null
+    } else {
+        content.into()
     };
-    let mut piece = stamped("chat.completion.chunk", stamp);
-    piece.insert(
-        "choices".to_owned(),
-        json!([{ "index": 0, "delta": delta, "logprobs": null, "finish_reason": chunk.finish }]),
-    );
-    insert_usage(&mut piece, chunk.usage);
-    Value::Object(piece).to_string()
-}
-
-/// The text that something was read from, if it was written in this format.
-fn own_text(original: Option<&Original>) -> Option<&str> {
-    let original = original?;
-    match original.format {
-        Format::OpenAi => Some(&original.text),
+    message.insert("content".to_owned(), content);
+    message.insert("refusal".to_owned(), refusal);
+    if !thoughts.is_empty() {
+        message.insert("reasoning_content".to_owned(), thoughts.into());
     }
+    if !calls.is_empty() {
+        message.insert("tool_calls".to_owned(), calls.into());
+    }
+    Value::Object(message)
 }
 
-fn stamped(object: &str, stamp: &Stamp) -> Map<String, Value> {
+/// The fields that every answer and every piece of one has.
+pub(super) fn stamped(object: &str, stamp: &Stamp) -> Map<String, Value> {
     [
-        ("id", Value::from(stamp.id.as_str())),
+        ("id", Value::from(format!("chatcmpl-{}", stamp.request_id))),
         ("object", object.into()),
         ("created", stamp.created_unix_s.into()),
         ("model", stamp.model.as_str().into()),
@@ -115,28 +181,24 @@ fn stamped(object: &str, stamp: &Stamp) -> Map<String, Value> {
     .collect()
 }
 
-fn insert_usage(fields: &mut Map<String, Value>, usage: Option<Usage>) {
-    if let Some(usage) = usage {
-        fields.insert(
-            "usage".to_owned(),
-            json!({
-                "prompt_tokens": usage.input_tokens,
-                "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.total(),
-            }),
-        );
-    }
+pub(super) fn write_usage(usage: Usage) -> Value {
+    json!({
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.total(),
+    })
 }
 
-fn original(text: &str) -> Original {
+pub(super) const fn original(text: String, holds: Holds) -> Original {
     Original {
         format: Format::OpenAi,
-        text: Arc::from(text),
+        text,
+        holds,
     }
 }
 
 /// The choice whose text counts: where several were asked for, the one that says it is the first.
-fn first_choice<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Malformed> {
+pub(super) fn first_choice<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Malformed> {
     let Some(value) = fields.find("choices") else {
         return Ok(None);
     };
@@ -156,7 +218,7 @@ fn first_choice<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>, Malformed
 }
 
 /// The text of a choice, in its `message` or `delta`; a choice that only calls tools has none.
-fn read_text(choice: &Fields<'_>, holder: &str) -> Result<String, Malformed> {
+pub(super) fn read_text(choice: &Fields<'_>, holder: &str) -> Result<String, Malformed> {
     let place = format!("choices[0].{holder}");
     let Some(message) = choice.find(holder) else {
         return Ok(String::new());
@@ -169,13 +231,13 @@ fn read_text(choice: &Fields<'_>, holder: &str) -> Result<String, Malformed> {
     }
 }
 
-fn read_finish(choice: &Fields<'_>) -> Option<String> {
-    let finish = choice.find("finish_reason").and_then(string)?;
-    Some(finish.into_owned())
+pub(super) fn finish_of(choice: &Fields<'_>) -> Option<Finish> {
+    let word = choice.find("finish_reason").and_then(string)?;
+    Some(read_finish(&word))
 }
 
 /// Tokens as the provider counted them; unknown where it gave no two whole numbers.
-fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
+pub(super) fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
     #[derive(Deserialize)]
     struct Counted {
         prompt_tokens: u64,

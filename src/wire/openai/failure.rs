@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::domain::chat::Format;
 use crate::domain::event::{FailoverReason, Failure, FailureKind, UpstreamError};
 use crate::wire::ErrorText;
 use crate::wire::json::{Fields, shortened, string};
@@ -28,9 +29,12 @@ pub(crate) fn read_failure(status: u16, body: &str, retry_after: Option<Duration
     Failure {
         kind: kind_of(status, fields.as_ref()),
         message,
+        param: None,
         upstream: is_error.then(|| UpstreamError {
             status,
+            format: Format::OpenAi,
             body: body.into(),
+            said: said.into(),
             retry_after,
         }),
     }
@@ -40,12 +44,24 @@ pub(crate) fn write_error(error: &ErrorText<'_>) -> String {
     json!({
         "error": {
             "message": error.message,
-            "type": error.kind,
+            "type": error_kind(error.status),
             "param": error.param,
             "code": error.code,
         }
     })
     .to_string()
+}
+
+/// The `type` of an error, which OpenAI's SDKs show beside their exception.
+pub(crate) const fn error_kind(status: u16) -> &'static str {
+    match status {
+        404 => "not_found_error",
+        429 => "rate_limit_error",
+        400..=499 => "invalid_request_error",
+        503 => "overloaded_error",
+        504 => "timeout_error",
+        _ => "api_error",
+    }
 }
 
 /// The message of an error object; nothing, if the fields hold no error.
@@ -85,12 +101,12 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::wire::Dialect;
+    use crate::wire::{Inbound, Outbound};
 
     #[test]
     fn a_status_says_whether_another_target_may_do_better() {
         use FailoverReason::{Malformed, Status4xx, Status5xx, Status429};
-        let kind = |status: u16| Dialect::OpenAi.read_failure(status, "no", None).kind;
+        let kind = |status: u16| Outbound::OpenAi.read_failure(status, "no", None).kind;
         for status in [400, 413, 415, 422] {
             assert_eq!(kind(status), FailureKind::Rejected, "{status}");
         }
@@ -114,7 +130,7 @@ mod tests {
     fn a_bad_request_that_is_about_the_configuration_is_not_blamed_on_the_caller() {
         let body = r#"{"error":{"message":"no such model","code":"model_not_found"}}"#;
         assert_eq!(
-            Dialect::OpenAi.read_failure(400, body, None).kind,
+            Outbound::OpenAi.read_failure(400, body, None).kind,
             FailureKind::Unavailable(FailoverReason::Status4xx)
         );
     }
@@ -123,29 +139,30 @@ mod tests {
     fn a_failure_keeps_what_the_provider_said() {
         let body = r#"{"error":{"message":"slow down","type":"rate_limit"}}"#;
         let wait = Duration::from_secs(3);
-        let failure = Dialect::OpenAi.read_failure(429, body, Some(wait));
+        let failure = Outbound::OpenAi.read_failure(429, body, Some(wait));
         assert_eq!(failure.message, "the provider answered 429: slow down");
         let upstream = failure.upstream.unwrap();
         assert_eq!((upstream.status, upstream.retry_after), (429, Some(wait)));
         assert_eq!(upstream.body.as_ref(), body);
 
         let page = "x".repeat(10_000);
-        let failure = Dialect::OpenAi.read_failure(502, &page, None);
+        let failure = Outbound::OpenAi.read_failure(502, &page, None);
         assert!(failure.message.len() < 400);
-        assert_eq!(Dialect::OpenAi.read_failure(302, "", None).upstream, None);
+        assert_eq!(Outbound::OpenAi.read_failure(302, "", None).upstream, None);
     }
 
     #[test]
     fn an_error_has_all_four_fields_even_where_two_are_null() {
-        let text = Dialect::OpenAi.write_error(&ErrorText {
+        let text = Inbound::OpenAi.write_error(&ErrorText {
             message: "no \"x\"",
-            kind: "invalid_request_error",
+            status: 404,
+            request_id: "1",
             param: None,
             code: Some("model_not_found"),
         });
         assert_eq!(
             serde_json::from_str::<Value>(&text).unwrap(),
-            json!({ "error": { "message": "no \"x\"", "type": "invalid_request_error",
+            json!({ "error": { "message": "no \"x\"", "type": "not_found_error",
                 "param": null, "code": "model_not_found" } })
         );
     }

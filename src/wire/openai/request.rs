@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role};
+use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport};
 use crate::wire::Malformed;
 use crate::wire::json::{self, Fields, describe, span_in, string};
 
@@ -31,78 +31,15 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
         model,
         messages: read_messages(&fields)?,
         delivery: read_delivery(&fields)?,
+        usage_report: read_usage_report(&fields),
         schema: read_schema(&fields)?,
         original: OriginalRequest {
             format: Format::OpenAi,
             text: text.into(),
             model_span,
+            headers: Vec::new(),
         },
     })
-}
-
-pub(crate) fn write_request(request: &Request, model: &str, delivery: Delivery) -> String {
-    match request.original.format {
-        Format::OpenAi => edit_original(request, model, delivery),
-    }
-}
-
-/// The caller's own text with another model, and with another delivery if one is wanted.
-fn edit_original(request: &Request, model: &str, delivery: Delivery) -> String {
-    let text = &request.original.text;
-    let mut edits = vec![Edit {
-        span: request.original.model_span.clone(),
-        text: serde_json::Value::from(model).to_string().into(),
-    }];
-    if request.delivery != delivery {
-        edits.extend(redirect_delivery(text, delivery));
-    }
-    edits.sort_by_key(|edit| edit.span.start);
-    let mut written = String::with_capacity(text.len() + model.len());
-    let mut copied = 0;
-    for edit in &edits {
-        written.push_str(&text[copied..edit.span.start]);
-        written.push_str(&edit.text);
-        copied = edit.span.end;
-    }
-    written.push_str(&text[copied..]);
-    written
-}
-
-/// A place in a text and what shall stand there.
-struct Edit {
-    span: Range<usize>,
-    text: Cow<'static, str>,
-}
-
-/// What must change in a body, known to be well-formed, for the answer to come in another way.
-fn redirect_delivery(text: &str, delivery: Delivery) -> Vec<Edit> {
-    let Ok(fields) = Fields::of_text(text, "the body") else {
-        return Vec::new();
-    };
-    let value = match delivery {
-        Delivery::Whole => "false",
-        Delivery::Streamed => "true",
-    };
-    let replace = |value: &RawValue, text_new: &'static str| Edit {
-        span: span_in(text, value),
-        text: text_new.into(),
-    };
-    let mut edits: Vec<Edit> = fields
-        .all("stream")
-        .map(|old| replace(old, value))
-        .collect();
-    if edits.is_empty() {
-        let inside = text.find('{').map_or(0, |brace| brace + 1);
-        edits.push(Edit {
-            span: inside..inside,
-            text: format!("\"stream\":{value},").into(),
-        });
-    }
-    // Servers refuse options of a stream where there is no stream, but take null for none.
-    if delivery == Delivery::Whole {
-        edits.extend(fields.all("stream_options").map(|old| replace(old, "null")));
-    }
-    edits
 }
 
 fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
@@ -137,6 +74,18 @@ fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
                 Err(malformed("stream", &message))
             }
         },
+    }
+}
+
+/// Whether the caller asked for the piece that tells the count of tokens. What is no such question is
+/// left to the provider to refuse.
+fn read_usage_report(fields: &Fields<'_>) -> UsageReport {
+    let options = fields.find("stream_options");
+    let options = options.and_then(|it| Fields::of_object(it, "`stream_options`").ok());
+    let asked = options.and_then(|it| it.find("include_usage").map(RawValue::get));
+    match asked {
+        Some("true") => UsageReport::Wanted,
+        _ => UsageReport::Hidden,
     }
 }
 

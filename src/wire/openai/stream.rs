@@ -1,0 +1,253 @@
+//! Streamed answers of chat completions.
+//!
+//! A piece without choices adds nothing to the answer: it tells the count of tokens, if anything.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::domain::chat::{Body, Chunk, Delta, Finish, Holds, Usage, UsageReport};
+use crate::wire::json::{Fields, string};
+use crate::wire::openai::answer::{
+    finish_of, first_choice, original, read_text, read_usage, stamped, thought, write_usage,
+};
+use crate::wire::openai::failure::{error_message, write_error};
+use crate::wire::openai::words::write_finish;
+use crate::wire::{Depth, ErrorText, Malformed, Stamp, StreamEvent, sse};
+
+/// The data of the event that ends a stream.
+const STREAM_END: &str = "[DONE]";
+
+/// Reads the pieces of one answer.
+#[derive(Debug)]
+pub(crate) struct StreamReader {
+    depth: Depth,
+    /// The provider's numbers of the calls that have begun, in that order.
+    calls: Vec<u64>,
+}
+
+impl StreamReader {
+    pub(crate) const fn new(depth: Depth) -> Self {
+        Self {
+            depth,
+            calls: Vec::new(),
+        }
+    }
+
+    pub(crate) fn read(&mut self, data: String) -> Result<StreamEvent, Malformed> {
+        if data.trim() == STREAM_END {
+            return Ok(StreamEvent::Done);
+        }
+        let fields = Fields::of_text(&data, "the piece")?;
+        if let Some(message) = error_message(&fields) {
+            return Ok(StreamEvent::Failed(message));
+        }
+        let choice = first_choice(&fields)?;
+        let text = match &choice {
+            Some(choice) => read_text(choice, "delta")?,
+            None => String::new(),
+        };
+        let finish = choice.as_ref().and_then(finish_of);
+        let usage = read_usage(&fields);
+        let deltas = match self.depth {
+            Depth::Facts => None,
+            Depth::Everything => Some(self.read_deltas(choice.as_ref(), &text)),
+        };
+        let holds = holds(&fields, usage);
+        Ok(StreamEvent::Chunk(Chunk {
+            text,
+            finish,
+            usage,
+            body: match deltas {
+                Some(deltas) => Body::Read(deltas),
+                None => Body::Original(original(data, holds)),
+            },
+        }))
+    }
+
+    fn read_deltas(&mut self, choice: Option<&Fields<'_>>, text: &str) -> Vec<Delta> {
+        let delta = choice.and_then(|choice| choice.find("delta"));
+        let Some(delta) = delta.and_then(|it| Fields::of_object(it, "`delta`").ok()) else {
+            return Vec::new();
+        };
+        let mut deltas = Vec::new();
+        deltas.extend(thought(&delta).map(Delta::Thought));
+        if !text.is_empty() {
+            deltas.push(Delta::Text(text.to_owned()));
+        }
+        let refusal = delta.find("refusal").and_then(string);
+        deltas.extend(refusal.map(|text| Delta::Refusal(text.into_owned())));
+        if let Some(calls) = delta.find("tool_calls") {
+            let calls: Vec<CallPiece> = serde_json::from_str(calls.get()).unwrap_or_default();
+            for call in calls {
+                self.read_call(call, &mut deltas);
+            }
+        }
+        deltas
+    }
+
+    fn read_call(&mut self, piece: CallPiece, deltas: &mut Vec<Delta>) {
+        let function = piece.function.unwrap_or_default();
+        // Servers that send each call in one piece do not always number them.
+        let number = piece.index.unwrap_or(self.calls.len() as u64);
+        let known = self.calls.iter().position(|known| *known == number);
+        let call_idx = known.unwrap_or_else(|| {
+            self.calls.push(number);
+            self.calls.len() - 1
+        });
+        if known.is_none() {
+            deltas.push(Delta::ToolCallBegun {
+                call_idx,
+                id: piece.id.unwrap_or_else(|| format!("call_{call_idx}")),
+                name: function.name.unwrap_or_default(),
+            });
+        }
+        if let Some(json) = function.arguments.filter(|json| !json.is_empty()) {
+            deltas.push(Delta::ToolCallArguments { call_idx, json });
+        }
+    }
+}
+
+/// A piece of a call to a tool.
+#[derive(Deserialize)]
+struct CallPiece {
+    index: Option<u64>,
+    id: Option<String>,
+    function: Option<FunctionPiece>,
+}
+
+#[derive(Default, Deserialize)]
+struct FunctionPiece {
+    name: Option<String>,
+    arguments: Option<String>,
+}
+
+fn holds(fields: &Fields<'_>, usage: Option<Usage>) -> Holds {
+    let choices = fields.find("choices");
+    let is_empty = choices.is_none_or(|it| it.get().trim_matches(['[', ']', ' ']).is_empty());
+    if usage.is_some() && is_empty {
+        Holds::UsageOnly
+    } else {
+        Holds::Content
+    }
+}
+
+/// Writes the pieces of one answer.
+#[derive(Debug)]
+pub(crate) struct StreamWriter {
+    stamp: Stamp,
+    report: UsageReport,
+    /// The count that is told at the end; one that the provider told in this format has left.
+    usage: Option<Usage>,
+    position: Position,
+}
+
+/// Where in the answer the next piece stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Position {
+    /// It opens the answer and names its role.
+    First,
+    /// Something came before it.
+    Later,
+}
+
+impl StreamWriter {
+    pub(crate) const fn new(stamp: Stamp, report: UsageReport) -> Self {
+        Self {
+            stamp,
+            report,
+            usage: None,
+            position: Position::First,
+        }
+    }
+
+    pub(crate) fn write(&mut self, chunk: Chunk) -> String {
+        match chunk.body {
+            Body::Original(piece) => match (piece.holds, self.report) {
+                (Holds::UsageOnly, UsageReport::Hidden) => String::new(),
+                _ => sse::event(&piece.text),
+            },
+            Body::Read(deltas) => {
+                self.usage = chunk.usage.or(self.usage);
+                self.write_deltas(&deltas, chunk.finish.as_ref())
+            }
+        }
+    }
+
+    fn write_deltas(&mut self, deltas: &[Delta], finish: Option<&Finish>) -> String {
+        if deltas.is_empty() && finish.is_none() {
+            return String::new();
+        }
+        let mut delta = Map::new();
+        if self.position == Position::First {
+            self.position = Position::Later;
+            delta.insert("role".to_owned(), "assistant".into());
+            delta.insert("content".to_owned(), "".into());
+        }
+        for one in deltas {
+            add(one, &mut delta);
+        }
+        let finish = finish.map(write_finish);
+        let choice =
+            json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });
+        self.piece("choices", json!([choice]))
+    }
+
+    fn piece(&self, name: &str, value: Value) -> String {
+        let mut piece = stamped("chat.completion.chunk", &self.stamp);
+        piece.insert(name.to_owned(), value);
+        sse::event(&Value::Object(piece).to_string())
+    }
+
+    pub(crate) fn end(self, comment: &str) -> String {
+        let mut text = match (self.report, self.usage) {
+            (UsageReport::Wanted, Some(usage)) => {
+                let mut piece = stamped("chat.completion.chunk", &self.stamp);
+                piece.insert("choices".to_owned(), json!([]));
+                piece.insert("usage".to_owned(), write_usage(usage));
+                sse::event(&Value::Object(piece).to_string())
+            }
+            _ => String::new(),
+        };
+        text.push_str(&sse::comment(comment));
+        text.push_str(&sse::event(STREAM_END));
+        text
+    }
+
+    pub(crate) fn fail(error: &ErrorText<'_>) -> String {
+        sse::event(&write_error(error))
+    }
+}
+
+/// Adds to a delta what goes on; several pieces of one kind become one.
+fn add(one: &Delta, delta: &mut Map<String, Value>) {
+    let (name, text) = match one {
+        Delta::Text(text) => ("content", text),
+        Delta::Thought(text) => ("reasoning_content", text),
+        Delta::Refusal(text) => ("refusal", text),
+        // It means nothing to anyone but its provider, whose format this is not.
+        Delta::ThoughtSignature(_) => return,
+        Delta::ToolCallBegun { call_idx, id, name } => {
+            let function = json!({ "name": name, "arguments": "" });
+            let call =
+                json!({ "index": call_idx, "id": id, "type": "function", "function": function });
+            return add_call(call, delta);
+        }
+        Delta::ToolCallArguments { call_idx, json } => {
+            let call = json!({ "index": call_idx, "function": { "arguments": json } });
+            return add_call(call, delta);
+        }
+    };
+    match delta.get_mut(name) {
+        Some(Value::String(before)) => before.push_str(text),
+        _ => {
+            delta.insert(name.to_owned(), text.as_str().into());
+        }
+    }
+}
+
+fn add_call(call: Value, delta: &mut Map<String, Value>) {
+    let calls = delta.entry("tool_calls").or_insert_with(|| json!([]));
+    if let Value::Array(calls) = calls {
+        calls.push(call);
+    }
+}
