@@ -55,6 +55,9 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
     }
     if let Some(served_by) = record.served_by() {
         set("x-semroute-target", served_by.target.to_string());
+        if !served_by.dropped.is_empty() {
+            set("x-semroute-dropped", served_by.dropped.join(", "));
+        }
     }
     set("x-semroute-attempts", record.attempts.len().to_string());
     set(

@@ -33,7 +33,7 @@ pub trait Provider: Send + Sync {
 pub type ChunkStream = BoxStream<'static, Result<Chunk, Failure>>;
 
 /// What a call brought.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub struct Brought<T> {
     /// The answer, or its beginning.
     pub reply: T,

@@ -47,12 +47,14 @@ impl Object {
 
     /// A field's value; nothing, if it is absent or null.
     pub(super) fn take(&mut self, name: &str) -> Option<Value> {
-        self.fields.remove(name).filter(|value| !value.is_null())
+        self.fields
+            .shift_remove(name)
+            .filter(|value| !value.is_null())
     }
 
     /// Passes over a field that was seen to elsewhere.
     pub(super) fn skip(&mut self, name: &str) {
-        self.fields.remove(name);
+        self.fields.shift_remove(name);
     }
 
     pub(super) fn string(&mut self, name: &str) -> Result<Option<String>, Malformed> {

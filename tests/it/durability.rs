@@ -12,7 +12,7 @@ use semroute::encoder::Class;
 use semroute::engine::ledger::Ledger;
 use semroute::engine::serve::Piece;
 use semroute::engine::{Engine, Reply};
-use semroute::wire::Dialect;
+use semroute::wire::Inbound;
 
 use crate::engine::{engine, said};
 
@@ -102,14 +102,14 @@ async fn no_answer_is_complete_before_its_record_is_written() {
             _ => Vec::new(),
         }
     });
-    assert!(matches!(pieces.await.last(), Some(Piece::End(_))));
+    assert!(matches!(Box::pin(pieces).await.last(), Some(Piece::End(_))));
 }
 
 fn request(model: &str, stream: bool) -> Request {
     let body = serde_json::json!({
         "model": model, "stream": stream, "messages": [{ "role": "user", "content": "good morning" }],
     });
-    Dialect::OpenAi
+    Inbound::OpenAi
         .read_request(body.to_string().as_bytes())
         .unwrap()
 }

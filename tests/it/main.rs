@@ -10,6 +10,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;
 mod encoder;

@@ -5,8 +5,9 @@ use futures_util::TryStreamExt;
 use serde_json::json;
 
 use super::*;
-use crate::domain::chat::{Chunk, Request, Usage};
+use crate::domain::chat::{Body, Chunk, Finish, Request, Usage};
 use crate::provider::Timeouts;
+use crate::wire::{Inbound, LengthField, StreamUsage};
 
 mod upstream;
 
@@ -25,7 +26,7 @@ impl Upstream {
         let opened = open(&self.url)
             .stream(call(&request("true"), patient()))
             .await;
-        collect(opened.unwrap()).await
+        collect(opened.unwrap().reply).await
     }
 }
 
@@ -45,7 +46,12 @@ async fn collect(mut chunks: ChunkStream) -> (Vec<Chunk>, Option<Failure>) {
 
 fn settings(url: &str) -> Settings {
     Settings {
-        dialect: Dialect::OpenAi,
+        dialect: Outbound::OpenAi,
+        manners: Manners {
+            stream_usage: StreamUsage::Untold,
+            length_field: LengthField::MaxTokens,
+        },
+        key_header: KeyHeader::Bearer,
         base_url: url.to_owned(),
         api_key: Some(Secret::new("key-1")),
         headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
@@ -60,7 +66,7 @@ fn request(stream: &str) -> Request {
     let body = format!(
         r#"{{"model":"assistant","stream":{stream},"messages":[{{"role":"user","content":"hi"}}],"x":1.0}}"#
     );
-    Dialect::OpenAi.read_request(body.as_bytes()).unwrap()
+    Inbound::OpenAi.read_request(body.as_bytes()).unwrap()
 }
 
 fn patient() -> Timeouts {
@@ -90,13 +96,14 @@ fn call(request: &Request, timeouts: Timeouts) -> Call<'_> {
 }
 
 async fn call_at(url: &str) -> Result<Answer, Failure> {
-    open(url).call(call(&request("false"), patient())).await
+    let answered = open(url).call(call(&request("false"), patient())).await;
+    answered.map(|brought| brought.reply)
 }
 
 fn reason(failure: &Failure) -> Option<FailoverReason> {
     match failure.kind {
         FailureKind::Unavailable(reason) => Some(reason),
-        FailureKind::Rejected => None,
+        FailureKind::Rejected | FailureKind::Unsayable => None,
     }
 }
 
@@ -132,7 +139,10 @@ async fn a_whole_answer_comes_back_as_the_provider_wrote_it() {
     let answer = upstream.whole().await.unwrap();
     assert_eq!(answer.text, "Hello");
     assert_eq!(answer.usage.map(Usage::total), Some(4));
-    assert_eq!(answer.original.unwrap().text.as_ref(), ANSWER);
+    let Body::Original(original) = answer.body else {
+        panic!("it travels as it came");
+    };
+    assert_eq!(original.text, ANSWER);
 
     let Seen::Request(seen) = upstream.saw() else {
         panic!("the request comes first");
@@ -165,7 +175,7 @@ async fn a_streamed_answer_comes_piece_by_piece() {
     assert_eq!(failure, None);
     assert_eq!(text_of(&chunks), "Hello");
     let last = chunks.last().unwrap();
-    assert_eq!(last.finish.as_deref(), Some("stop"));
+    assert_eq!(last.finish, Some(Finish::Stop));
     assert_eq!(last.usage.map(Usage::total), Some(5));
 }
 
@@ -252,7 +262,7 @@ async fn a_provider_that_stays_silent_times_out_whole_and_streamed() {
         let asked = request("true");
         let caller = open(&upstream.url);
         let failure = match caller.stream(call(&asked, hasty())).await {
-            Ok(chunks) => collect(chunks).await.1.unwrap(),
+            Ok(chunks) => collect(chunks.reply).await.1.unwrap(),
             Err(failure) => failure,
         };
         assert_eq!(reason(&failure), Some(FailoverReason::TimeoutFirstToken));
@@ -285,7 +295,7 @@ async fn a_stream_that_stalls_times_out_and_comments_do_not_keep_it_alive() {
         ..patient()
     };
     let chunks = open(&upstream.url).stream(call(&asked, timeouts)).await;
-    let (chunks, failure) = collect(chunks.unwrap()).await;
+    let (chunks, failure) = collect(chunks.unwrap().reply).await;
     assert_eq!(text_of(&chunks), "Hel");
     let expected = Some(FailoverReason::TimeoutBetweenTokens);
     assert_eq!(reason(&failure.unwrap()), expected);
@@ -369,7 +379,7 @@ async fn a_caller_that_leaves_ends_the_call_at_the_provider_too() {
     let upstream = Upstream::follows(vec![Act::Send(begun.into_bytes()), Act::Stall]);
     let asked = request("true");
     let opened = open(&upstream.url).stream(call(&asked, patient())).await;
-    let mut chunks = opened.unwrap();
+    let mut chunks = opened.unwrap().reply;
     assert_eq!(chunks.try_next().await.unwrap().unwrap().text, "Hel");
     assert!(matches!(upstream.saw(), Seen::Request(_)));
     drop(chunks);
@@ -390,7 +400,7 @@ async fn a_draft_is_asked_for_in_one_piece_though_the_caller_wants_a_stream() {
     let upstream = Upstream::answers(&reply("200 OK", "", ANSWER));
     let asked = request("true");
     let answer = open(&upstream.url).call(call(&asked, patient())).await;
-    assert_eq!(answer.unwrap().text, "Hello");
+    assert_eq!(answer.unwrap().reply.text, "Hello");
     let Seen::Request(seen) = upstream.saw() else {
         panic!("the request comes first");
     };
@@ -428,7 +438,12 @@ fn a_setting_that_cannot_be_used_is_named() {
 #[test]
 fn the_path_follows_the_address_with_or_without_a_slash() {
     for url in ["https://h/v1", "https://h/v1/", " https://h/v1 "] {
-        let endpoint = endpoint(url, Dialect::OpenAi).unwrap();
+        let writing = Writing {
+            model: "m",
+            delivery: Delivery::Whole,
+            manners: Manners::default(),
+        };
+        let endpoint = open(url).url(&writing);
         assert_eq!(endpoint.as_str(), "https://h/v1/chat/completions");
     }
 }

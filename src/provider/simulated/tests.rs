@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::domain::chat::Request;
+use crate::domain::event::FailureKind;
 use crate::provider::Timeouts;
 
 const SCHEMA: &str =
@@ -14,7 +15,7 @@ const SCHEMA: &str =
 fn request(prompt: &str, response_format: &Value) -> Request {
     let body = json!({ "model": "assistant", "response_format": response_format,
         "messages": [{ "role": "user", "content": prompt }] });
-    Dialect::OpenAi
+    Inbound::OpenAi
         .read_request(body.to_string().as_bytes())
         .unwrap()
 }
@@ -42,7 +43,7 @@ fn scripted(script: Value) -> Simulated {
 }
 
 async fn ask(model: &Simulated, request: &Request) -> Answer {
-    model.call(call(request)).await.unwrap()
+    model.call(call(request)).await.unwrap().reply
 }
 
 async fn collect(chunks: ChunkStream) -> Vec<Result<Chunk, Failure>> {
@@ -52,7 +53,7 @@ async fn collect(chunks: ChunkStream) -> Vec<Result<Chunk, Failure>> {
 fn reason(failure: &Failure) -> FailoverReason {
     match failure.kind {
         FailureKind::Unavailable(reason) => reason,
-        FailureKind::Rejected => panic!("the target is at fault: {failure:?}"),
+        other => panic!("the target is at fault, not {other:?}"),
     }
 }
 
@@ -109,7 +110,7 @@ async fn a_stream_says_what_the_whole_answer_says() {
     let model = scripted(json!({}));
     let asked = prose("What is a monad, in words that a child would understand?");
     let whole = ask(&model, &asked).await;
-    let chunks = collect(model.stream(call(&asked)).await.unwrap()).await;
+    let chunks = collect(model.stream(call(&asked)).await.unwrap().reply).await;
     let chunks: Vec<Chunk> = chunks.into_iter().map(Result::unwrap).collect();
     assert!(5 < chunks.len());
     let text: String = chunks.iter().map(|chunk| chunk.text.as_str()).collect();
@@ -156,7 +157,7 @@ async fn time_passes_before_the_first_token_and_for_each_further_one() {
     assert!(expected <= start.elapsed(), "{:?}", start.elapsed());
 
     let start = Instant::now();
-    let mut chunks = model.stream(call(&asked)).await.unwrap();
+    let mut chunks = model.stream(call(&asked)).await.unwrap().reply;
     assert!(Duration::from_millis(20) <= start.elapsed());
     let first = chunks.next().await.unwrap().unwrap();
     assert!(!first.text.is_empty());
@@ -183,7 +184,7 @@ async fn a_slow_script_meets_the_same_timeouts_as_a_slow_provider() {
     assert_eq!(reason(&failure), FailoverReason::TimeoutFirstToken);
 
     let halting = scripted(json!({ "per_token_ms": u64::MAX }));
-    let items = collect(halting.stream(hasty).await.unwrap()).await;
+    let items = collect(halting.stream(hasty).await.unwrap().reply).await;
     assert_eq!(items.len(), 2, "nothing follows a failure");
     assert!(items[0].is_ok());
     let failure = items[1].as_ref().unwrap_err();

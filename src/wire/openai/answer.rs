@@ -3,6 +3,8 @@
 //! Reading is lenient where a provider's liberty does no harm: a missing or odd count of tokens is
 //! an unknown one. An answer without choices is refused, since there is nothing to hand on.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -16,7 +18,7 @@ use crate::wire::openai::words::{read_finish, write_finish};
 use crate::wire::openai::written::write_call;
 use crate::wire::{Depth, Malformed, Stamp};
 
-/// Where servers put what a model thinks aloud: DeepSeek and most others, and some newer ones.
+/// Where servers put what a model thinks aloud: most, and some of the newer ones.
 const THOUGHT_FIELDS: [&str; 2] = ["reasoning_content", "reasoning"];
 
 pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malformed> {
@@ -48,7 +50,7 @@ pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malforme
 }
 
 fn read_completion(fields: &Fields<'_>, choice: &Fields<'_>, said: &str) -> Completion {
-    let word = |name: &str| fields.find(name).and_then(string).map(|it| it.into_owned());
+    let word = |name: &str| fields.find(name).and_then(string).map(Cow::into_owned);
     let message = choice.find("message");
     let message = message.and_then(|it| Fields::of_object(it, "`message`").ok());
     let mut parts = Vec::new();
@@ -76,9 +78,7 @@ pub(super) fn thought(message: &Fields<'_>) -> Option<String> {
     let mut found = THOUGHT_FIELDS
         .iter()
         .filter_map(|name| message.find(name).and_then(string));
-    found
-        .find(|text| !text.is_empty())
-        .map(|text| text.into_owned())
+    found.find(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
 fn read_calls(message: &Fields<'_>) -> Vec<ToolCall> {

@@ -46,14 +46,14 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
         && request.usage_report == UsageReport::Hidden
         && writing.manners.stream_usage == StreamUsage::OnDemand;
     // The text was read before, so it is well-formed; it is read again only if need be.
-    if redirected || asks_usage {
-        if let Ok(fields) = Fields::of_text(text, "the body") {
-            if redirected {
-                redirect(text, &fields, writing.delivery, &mut edits);
-            }
-            if asks_usage {
-                ask_usage(text, &fields, &mut edits);
-            }
+    if (redirected || asks_usage)
+        && let Ok(fields) = Fields::of_text(text, "the body")
+    {
+        if redirected {
+            redirect(text, &fields, writing.delivery, &mut edits);
+        }
+        if asks_usage {
+            ask_usage(text, &fields, &mut edits);
         }
     }
     apply(text, edits)

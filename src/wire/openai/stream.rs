@@ -251,3 +251,6 @@ fn add_call(call: Value, delta: &mut Map<String, Value>) {
         calls.push(call);
     }
 }
+
+#[cfg(test)]
+mod tests;

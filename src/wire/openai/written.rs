@@ -68,7 +68,7 @@ impl Writer {
         for turn in turns {
             match turn.speaker {
                 Speaker::System => messages.push(json!({
-                    "role": "system", "content": self.content(&turn.parts)?,
+                    "role": "system", "content": write_content(&turn.parts)?,
                 })),
                 Speaker::User => self.user_turn(&turn.parts, &mut messages)?,
                 Speaker::Assistant => messages.push(self.said(&turn.parts)?),
@@ -88,7 +88,7 @@ impl Writer {
             }
         }
         if !shown.is_empty() {
-            let content = self.content(&shown)?;
+            let content = write_content(&shown)?;
             messages.push(json!({ "role": "user", "content": content }));
         }
         Ok(())
@@ -108,7 +108,7 @@ impl Writer {
         Ok(json!({
             "role": "tool",
             "tool_call_id": result.call_id,
-            "content": self.content(&texts)?,
+            "content": write_content(&texts)?,
         }))
     }
 
@@ -126,44 +126,16 @@ impl Writer {
                 other => content.push(other.clone()),
             }
         }
-        let content = match content.is_empty() {
-            true => Value::Null,
-            false => self.content(&content)?,
+        let content = if content.is_empty() {
+            Value::Null
+        } else {
+            write_content(&content)?
         };
         message.insert("content".to_owned(), content);
         if !calls.is_empty() {
             message.insert("tool_calls".to_owned(), calls.into());
         }
         Ok(Value::Object(message))
-    }
-
-    /// One text is a string, as every server knows it; anything else is a list of parts.
-    fn content(&mut self, parts: &[Part]) -> Result<Value, Malformed> {
-        match parts {
-            [] => Ok(Value::from("")),
-            [Part::Text(text)] => Ok(text.as_str().into()),
-            parts => parts
-                .iter()
-                .map(|part| self.part(part))
-                .collect::<Result<_, _>>()
-                .map(Value::Array),
-        }
-    }
-
-    fn part(&mut self, part: &Part) -> Result<Value, Malformed> {
-        match part {
-            Part::Text(text) => Ok(json!({ "type": "text", "text": text })),
-            Part::Image(source) => Ok(json!({
-                "type": "image_url", "image_url": { "url": address(source) },
-            })),
-            Part::Document { source, name } => write_document(source, name.as_deref()),
-            Part::Audio(source) => write_audio(source),
-            Part::Refusal(text) => Ok(json!({ "type": "refusal", "refusal": text })),
-            Part::ToolCall(_) | Part::ToolResult(_) | Part::Thought { .. } => {
-                let message = "a tool's call, result or a thought stands where only words and pictures can; move it into a turn of its own";
-                Err(Malformed::new("messages", message))
-            }
-        }
     }
 
     fn tools(&mut self, conversation: &Conversation) {
@@ -234,12 +206,12 @@ impl Writer {
                 strict,
             }) => {
                 let name = name.as_deref().unwrap_or(SCHEMA_NAME);
-                // A format that cannot say it means it: its schemas are always satisfied.
-                let strict = strict.unwrap_or(true);
-                json!({
-                    "type": "json_schema",
-                    "json_schema": { "name": name, "schema": schema, "strict": strict },
-                })
+                let mut named = json!({ "name": name, "schema": schema });
+                // Strictness forbids optional properties, so it is asked for only if the caller did.
+                if let Some(strict) = strict {
+                    named["strict"] = (*strict).into();
+                }
+                json!({ "type": "json_schema", "json_schema": named })
             }
         };
         self.set("response_format", format);
@@ -252,6 +224,35 @@ impl Writer {
             None | Some(Thinking::Adaptive | Thinking::Off) => {}
             Some(Thinking::Effort(effort)) => self.set("reasoning_effort", write_effort(effort)),
             Some(Thinking::Budget(_)) => self.drop("thinking.budget_tokens"),
+        }
+    }
+}
+
+/// One text is a string, as every server knows it; anything else is a list of parts.
+fn write_content(parts: &[Part]) -> Result<Value, Malformed> {
+    match parts {
+        [] => Ok(Value::from("")),
+        [Part::Text(text)] => Ok(text.as_str().into()),
+        parts => parts
+            .iter()
+            .map(write_part)
+            .collect::<Result<_, _>>()
+            .map(Value::Array),
+    }
+}
+
+fn write_part(part: &Part) -> Result<Value, Malformed> {
+    match part {
+        Part::Text(text) => Ok(json!({ "type": "text", "text": text })),
+        Part::Image(source) => Ok(json!({
+            "type": "image_url", "image_url": { "url": address(source) },
+        })),
+        Part::Document { source, name } => write_document(source, name.as_deref()),
+        Part::Audio(source) => write_audio(source),
+        Part::Refusal(text) => Ok(json!({ "type": "refusal", "refusal": text })),
+        Part::ToolCall(_) | Part::ToolResult(_) | Part::Thought { .. } => {
+            let message = "a tool's call, result or a thought stands where only words and pictures can; move it into a turn of its own";
+            Err(Malformed::new("messages", message))
         }
     }
 }

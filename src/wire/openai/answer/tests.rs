@@ -1,43 +1,49 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::domain::chat::{Answer, Chunk, Usage};
-use crate::wire::{Dialect, Position, Stamp, StreamEvent};
+use crate::domain::chat::{Answer, Body, Completion, Finish, Usage};
+use crate::domain::conversation::{Part, ToolCall};
+use crate::wire::{Depth, Inbound, Malformed, Outbound, Stamp};
 
-const OPENAI: Dialect = Dialect::OpenAi;
+fn read(text: &str) -> Result<Answer, Malformed> {
+    Outbound::OpenAi.read_answer(text.to_owned(), Depth::Facts)
+}
+
+fn understood(text: &str) -> Completion {
+    let answer = Outbound::OpenAi.read_answer(text.to_owned(), Depth::Everything);
+    let Body::Read(completion) = answer.unwrap().body else {
+        panic!("it was to be understood");
+    };
+    completion
+}
+
+fn write(answer: Answer) -> String {
+    Inbound::OpenAi.write_answer(answer, &stamp())
+}
 
 fn stamp() -> Stamp {
     Stamp {
-        id: "chatcmpl-1".to_owned(),
+        request_id: "1".to_owned(),
         created_unix_s: 1_700_000_000,
         model: "small".to_owned(),
     }
 }
 
-fn parsed(text: &str) -> Value {
-    serde_json::from_str(text).unwrap()
-}
-
 #[test]
 fn a_whole_answer_is_read_and_leaves_as_it_came() {
     let text = r#"{ "id":"x", "choices":[{"index":0,"message":{"role":"assistant","content":"Hello"},"finish_reason":"length"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4},"new":1.0}"#;
-    let answer = OPENAI.read_answer(text).unwrap();
+    let answer = read(text).unwrap();
     assert_eq!(answer.text, "Hello");
-    assert_eq!(answer.finish.as_deref(), Some("length"));
+    assert_eq!(answer.finish, Some(Finish::Length));
     let counted = Usage::of(3, 1);
     assert_eq!(answer.usage, Some(counted));
-    assert_eq!(OPENAI.write_answer(&answer, &stamp()), text);
+    assert_eq!(write(answer), text);
 }
 
 #[test]
 fn the_first_of_several_choices_counts_wherever_it_stands() {
     let text = r#"{"choices":[{"index":1,"message":{"content":"b"}},{"index":0,"message":{"content":"a"}}]}"#;
-    assert_eq!(OPENAI.read_answer(text).unwrap().text, "a");
-    let piece = r#"{"choices":[{"index":1,"delta":{"content":"b"},"finish_reason":"stop"}]}"#;
-    let StreamEvent::Chunk(chunk) = OPENAI.read_event(piece).unwrap() else {
-        panic!("a piece is no end");
-    };
-    assert_eq!((chunk.text.as_str(), chunk.finish), ("", None));
+    assert_eq!(read(text).unwrap().text, "a");
 }
 
 #[test]
@@ -57,7 +63,7 @@ fn an_answer_that_is_none_is_refused() {
             "overloaded",
         ),
     ] {
-        let found = OPENAI.read_answer(text).unwrap_err();
+        let found = read(text).unwrap_err();
         assert!(found.message.contains(words), "{text}: {found}");
     }
 }
@@ -71,7 +77,7 @@ fn a_count_of_tokens_that_is_none_is_unknown_and_not_zero() {
         r#"{"prompt_tokens":-1,"completion_tokens":1}"#,
     ] {
         let text = format!(r#"{{"choices":[{{"message":{{"content":"a"}}}}],"usage":{usage}}}"#);
-        assert_eq!(OPENAI.read_answer(&text).unwrap().usage, None, "{usage}");
+        assert_eq!(read(&text).unwrap().usage, None, "{usage}");
     }
 }
 
@@ -79,77 +85,55 @@ fn a_count_of_tokens_that_is_none_is_unknown_and_not_zero() {
 fn an_answer_that_was_made_here_is_written_whole_and_reads_back() {
     let made = Answer {
         text: "He said \"hi\"\n".to_owned(),
-        finish: None,
+        finish: Some(Finish::StopText(None)),
         usage: Some(Usage::of(2, 5)),
-        original: None,
+        body: Body::Read(Completion {
+            parts: vec![
+                Part::Thought {
+                    text: "hm".to_owned(),
+                    signature: Some("opaque".to_owned()),
+                },
+                Part::Text("He said \"hi\"\n".to_owned()),
+                Part::ToolCall(ToolCall {
+                    id: "c1".to_owned(),
+                    name: "look".to_owned(),
+                    arguments: "{}".to_owned(),
+                }),
+            ],
+            ..Completion::default()
+        }),
     };
-    let text = OPENAI.write_answer(&made, &stamp());
-    let value = parsed(&text);
+    let text = write(made.clone());
+    let value: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(value["id"], "chatcmpl-1");
     assert_eq!(value["object"], "chat.completion");
     assert_eq!(value["created"], 1_700_000_000);
     assert_eq!(value["model"], "small");
     assert_eq!(value["usage"]["total_tokens"], 7);
-    let read = OPENAI.read_answer(&text).unwrap();
-    assert_eq!((read.text, read.usage), (made.text, made.usage));
-    assert_eq!(read.finish.as_deref(), Some("stop"));
+    let message = &value["choices"][0]["message"];
+    assert_eq!(message["reasoning_content"], "hm");
+    assert_eq!(message["refusal"], Value::Null);
+    let again = read(&text).unwrap();
+    assert_eq!((again.text, again.usage), (made.text, made.usage));
+    assert_eq!(again.finish, Some(Finish::Stop));
+    let parts = understood(&text).parts;
+    assert_eq!(parts.len(), 3, "{parts:?}");
+    assert!(matches!(&parts[2], Part::ToolCall(call) if call.name == "look"));
 }
 
 #[test]
-fn the_events_of_a_stream_are_told_apart() {
-    assert_eq!(OPENAI.read_event(" [DONE]").unwrap(), StreamEvent::Done);
-    assert_eq!(
-        OPENAI
-            .read_event(r#"{"error":{"message":"out of memory"}}"#)
-            .unwrap(),
-        StreamEvent::Failed("out of memory".to_owned())
-    );
-    assert_eq!(
-        OPENAI.read_event(r#"{"error":"gone"}"#).unwrap(),
-        StreamEvent::Failed("gone".to_owned())
-    );
-    assert!(OPENAI.read_event("{\"choices\":").is_err());
-    assert!(OPENAI.read_event("3").is_err());
-}
-
-#[test]
-fn a_piece_is_read_and_leaves_as_it_came() {
-    let data =
-        r#"{ "choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1},"obfuscation":"zz"}"#;
-    let StreamEvent::Chunk(chunk) = OPENAI.read_event(data).unwrap() else {
-        panic!("a piece is no end");
-    };
-    assert_eq!(chunk.text, "");
-    assert_eq!(chunk.usage.map(Usage::total), Some(4));
-    assert_eq!(OPENAI.write_chunk(&chunk, &stamp(), Position::Later), data);
-}
-
-#[test]
-fn the_first_piece_that_is_made_here_names_the_role_and_the_last_the_end() {
-    let chunk = |text: &str, finish: Option<&str>| Chunk {
-        text: text.to_owned(),
-        finish: finish.map(str::to_owned),
-        ..Chunk::default()
-    };
-    let first = parsed(&OPENAI.write_chunk(&chunk("He", None), &stamp(), Position::First));
-    assert_eq!(first["object"], "chat.completion.chunk");
-    assert_eq!(
-        first["choices"][0]["delta"],
-        json!({ "role": "assistant", "content": "He" })
-    );
-    assert_eq!(first["choices"][0]["finish_reason"], Value::Null);
-    let later = parsed(&OPENAI.write_chunk(&chunk("llo", None), &stamp(), Position::Later));
-    assert_eq!(later["choices"][0]["delta"], json!({ "content": "llo" }));
-    let last = parsed(&OPENAI.write_chunk(&chunk("", Some("stop")), &stamp(), Position::Later));
-    assert_eq!(last["choices"][0]["delta"], json!({}));
-    assert_eq!(last["choices"][0]["finish_reason"], "stop");
-    assert_eq!(OPENAI.stream_end(), "[DONE]");
+fn a_call_without_an_id_gets_one_that_its_result_can_name() {
+    let message = json!({ "tool_calls": [{ "function": { "name": "look", "arguments": "{}" } }] });
+    let text = json!({ "choices": [{ "message": message }] }).to_string();
+    let parts = understood(&text).parts;
+    assert!(matches!(&parts[..], [Part::ToolCall(call)] if call.id == "call_0"));
 }
 
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_and_never_panics(text in "[{}\\[\\]\":,a-z0-9]{0,80}") {
-        let _ = OPENAI.read_answer(&text);
-        let _ = OPENAI.read_event(&text);
+        for depth in [Depth::Facts, Depth::Everything] {
+            let _ = Outbound::OpenAi.read_answer(text.clone(), depth);
+        }
     }
 }

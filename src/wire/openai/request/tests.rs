@@ -1,10 +1,27 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::domain::chat::{Delivery, Request, Role};
-use crate::wire::{Dialect, Malformed};
+use crate::domain::chat::{Delivery, Request, Role, UsageReport};
+use crate::wire::{Inbound, LengthField, Malformed, Manners, Outbound, StreamUsage, Writing};
 
-const OPENAI: Dialect = Dialect::OpenAi;
+const OPENAI: Inbound = Inbound::OpenAi;
+
+/// A server that tells the count of tokens unasked.
+const TELLING: Manners = Manners {
+    stream_usage: StreamUsage::Untold,
+    length_field: LengthField::MaxTokens,
+};
+
+fn written(request: &Request, model: &str, delivery: Delivery, manners: Manners) -> String {
+    let writing = Writing {
+        model,
+        delivery,
+        manners,
+    };
+    let written = Outbound::OpenAi.write_request(request, &writing).unwrap();
+    assert!(written.dropped.is_empty());
+    written.body
+}
 
 fn request(body: &str) -> Request {
     OPENAI.read_request(body.as_bytes()).unwrap()
@@ -63,7 +80,7 @@ fn only_the_model_changes_on_the_way_and_every_other_byte_stays() {
     let read = request(body);
     assert_eq!(read.model, "aé");
     assert_eq!(
-        OPENAI.write_request(&read, "big \"one\"", Delivery::Whole),
+        written(&read, "big \"one\"", Delivery::Whole, TELLING),
         body.replace(r#""a\u00e9""#, r#""big \"one\"""#)
     );
 }
@@ -71,7 +88,7 @@ fn only_the_model_changes_on_the_way_and_every_other_byte_stays() {
 #[test]
 fn a_draft_for_a_caller_who_wants_a_stream_is_asked_for_in_one_piece() {
     let body = with_fields(r#""stream": true ,"stream_options":{"include_usage":true}"#);
-    let asked = OPENAI.write_request(&request(&body), "m", Delivery::Whole);
+    let asked = written(&request(&body), "m", Delivery::Whole, TELLING);
     assert_eq!(
         asked,
         with_fields(r#""stream": false ,"stream_options":null"#)
@@ -86,13 +103,44 @@ fn a_stream_can_be_asked_for_where_the_caller_said_nothing_of_it() {
         with_fields(r#""stream":false"#),
         with_fields(r#""stream":null"#),
     ] {
-        let asked = OPENAI.write_request(&request(&body), "big", Delivery::Streamed);
+        let asked = written(&request(&body), "big", Delivery::Streamed, TELLING);
         let read = request(&asked);
         assert_eq!(
             (read.model.as_str(), read.delivery),
             ("big", Delivery::Streamed)
         );
     }
+}
+
+#[test]
+fn a_stream_is_asked_for_its_count_of_tokens_whatever_else_was_asked() {
+    let ask = |fields: &str| {
+        let read = request(&with_fields(fields));
+        written(&read, "m", Delivery::Streamed, Manners::default())
+    };
+    for fields in [
+        r#""stream":true"#,
+        r#""stream":true,"stream_options":null"#,
+        r#""stream":true,"stream_options":{}"#,
+        r#""stream":true,"stream_options":{ "x":1 }"#,
+        r#""stream":true,"stream_options":{"include_usage":false,"x":1}"#,
+        r#""stream":true,"stream_options":{"include_usage":null}"#,
+    ] {
+        let asked = ask(fields);
+        assert_eq!(request(&asked).usage_report, UsageReport::Wanted, "{asked}");
+        assert_eq!(fields.contains("\"x\""), asked.contains("\"x\""), "{asked}");
+        assert_eq!(
+            request(&with_fields(fields)).usage_report,
+            UsageReport::Hidden
+        );
+    }
+    let asks = r#""stream":true,"stream_options":{"include_usage":true}"#;
+    assert_eq!(ask(asks), with_fields(asks));
+    let telling = request(&with_fields(r#""stream":true"#));
+    assert_eq!(
+        written(&telling, "m", Delivery::Streamed, TELLING),
+        with_fields(r#""stream":true"#)
+    );
 }
 
 #[test]
@@ -278,7 +326,7 @@ proptest! {
         let read = request(&body);
         prop_assert_eq!(&read.model, &model);
         prop_assert_eq!(&read.messages[0].text, &text);
-        let written = OPENAI.write_request(&read, &upstream, Delivery::Whole);
+        let written = written(&read, &upstream, Delivery::Whole, TELLING);
         let mut expected = parsed(&body);
         expected["model"] = upstream.clone().into();
         prop_assert_eq!(parsed(&written), expected);
