@@ -15,12 +15,14 @@ pub mod intents;
 pub mod load;
 pub mod log;
 pub mod models;
+pub mod presets;
 pub mod problem;
 pub mod providers;
 pub mod reference;
 pub mod resolve;
 pub mod schema;
 pub mod server;
+mod servers;
 pub mod value;
 pub mod watch;
 

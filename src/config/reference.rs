@@ -65,22 +65,44 @@ fn descend(target: &Value, root: &Value, path: &str, text: &mut String) {
     if let Some(items) = target.get("items") {
         descend(meant(items, root), root, &format!("{path}[]"), text);
     }
-    for variant in variants(target) {
+    let mut variants = variants(target).peekable();
+    while let Some(variant) = variants.next() {
         let Some(properties) = variant.get("properties").and_then(Value::as_object) else {
             continue;
         };
-        variant_keys(variant, properties, root, path, text);
+        let following = variants.peek().and_then(|it| it.get("properties"));
+        let keys = match following.and_then(Value::as_object) {
+            Some(following) if has_same_keys(properties, following) => Keys::WithTheNext,
+            _ => Keys::Here,
+        };
+        variant_keys(variant, keys, root, path, text);
     }
 }
 
+/// Where the keys of a variant are told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keys {
+    /// Below it.
+    Here,
+    /// Below the next variant, which has the same.
+    WithTheNext,
+}
+
+/// Whether two variants differ in their tags only.
+fn has_same_keys(one: &Map<String, Value>, other: &Map<String, Value>) -> bool {
+    one.len() == other.len()
+        && one.iter().all(|(key, property)| {
+            let is_tag = property.get("const").is_some();
+            let twin = other.get(key);
+            twin == Some(property) || is_tag && twin.is_some_and(|it| it.get("const").is_some())
+        })
+}
+
 /// Variants with a tag are told apart by it; its value stands in brackets before their keys.
-fn variant_keys(
-    variant: &Value,
-    properties: &Map<String, Value>,
-    root: &Value,
-    path: &str,
-    text: &mut String,
-) {
+fn variant_keys(variant: &Value, keys: Keys, root: &Value, path: &str, text: &mut String) {
+    let Some(properties) = variant.get("properties").and_then(Value::as_object) else {
+        return;
+    };
     let tag = properties.iter().find_map(|(key, property)| {
         let value = property.get("const")?.as_str()?;
         Some((key, value))
@@ -97,6 +119,9 @@ fn variant_keys(
         about.unwrap_or_default(),
         text,
     );
+    if keys == Keys::WithTheNext {
+        return;
+    }
     for (key, property) in properties.iter().filter(|(key, _)| *key != tag_key) {
         entry(property, root, &format!("{path}.{key}"), None, text);
     }

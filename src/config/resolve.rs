@@ -12,18 +12,15 @@ use crate::config::intents::OutOfScope;
 use crate::config::log::Prompts;
 use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
-use crate::config::providers::Provider as ProviderConfig;
+use crate::config::servers::servers;
 use crate::config::{Environment, Loaded};
 use crate::domain::model::{Model, ModelId, Price};
 use crate::domain::name::{AssistantName, ModelName};
 use crate::domain::quantity::PicoUsd;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
-use crate::provider::caller::{Caller, HttpClient, KeyHeader, Secret, Settings};
-use crate::provider::simulated::Simulated;
-use crate::provider::{Provider, Timeouts};
+use crate::provider::Timeouts;
 use crate::routing::Rule;
-use crate::wire::{Manners, Outbound};
 
 /// The plan that a configuration describes. Without centroids, everything else is checked and there is
 /// no plan.
@@ -147,96 +144,6 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
         }
     }
     targets
-}
-
-/// A provider that was opened, or the reason why not is among the problems.
-enum Server {
-    Http(Option<Arc<Caller>>),
-    Simulated { seed: u64 },
-}
-
-impl Server {
-    /// Whoever answers for a model.
-    fn provider(
-        &self,
-        model: &models::Model,
-        path: &str,
-        problems: &mut Vec<Problem>,
-    ) -> Option<Arc<dyn Provider>> {
-        match self {
-            Self::Simulated { seed } => {
-                let script = model.script.clone().unwrap_or_default();
-                Some(Arc::new(Simulated::new(script, *seed)))
-            }
-            Self::Http(caller) => {
-                if model.script.is_some() {
-                    let message = "only a model of a provider of kind simulated has a script";
-                    problems.push(Problem::new(format!("{path}.script"), message));
-                }
-                let caller: Arc<dyn Provider> = caller.clone()?;
-                Some(caller)
-            }
-        }
-    }
-}
-
-fn servers<'a>(
-    loaded: &'a Loaded,
-    environment: Environment,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<&'a str, Server> {
-    let client = match HttpClient::open() {
-        Ok(client) => client,
-        Err(error) => {
-            problems.push(Problem::new("providers", error.to_string()));
-            return BTreeMap::new();
-        }
-    };
-    let mut servers = BTreeMap::new();
-    for (name, provider) in &loaded.config.providers {
-        let server = match provider {
-            ProviderConfig::Simulated { seed } => Server::Simulated { seed: *seed },
-            ProviderConfig::Openai {
-                base_url,
-                api_key,
-                headers,
-            } => {
-                let mut secret = |field: &str, reference| {
-                    environment
-                        .secret(reference, &loaded.folder)
-                        .map(|text| Secret::new(&text))
-                        .map_err(|message| {
-                            let path = format!("providers.{name}.{field}");
-                            problems.push(Problem::new(path, message));
-                        })
-                        .ok()
-                };
-                let api_key = api_key.as_ref().and_then(|key| secret("api_key", key));
-                let headers = headers
-                    .iter()
-                    .filter_map(|(header, value)| {
-                        let value = secret(&format!("headers.{header}"), value)?;
-                        Some((header.clone(), value))
-                    })
-                    .collect();
-                let settings = Settings {
-                    dialect: Outbound::OpenAi,
-                    manners: Manners::default(),
-                    key_header: KeyHeader::Bearer,
-                    base_url: base_url.clone(),
-                    api_key,
-                    headers,
-                };
-                let caller = Caller::open(&client, &settings).map_err(|error| {
-                    let path = format!("providers.{name}.{}", error.field);
-                    problems.push(Problem::new(path, error.message));
-                });
-                Server::Http(caller.ok().map(Arc::new))
-            }
-        };
-        servers.insert(name.as_str(), server);
-    }
-    servers
 }
 
 fn price(price: Option<models::Price>, path: &str, problems: &mut Vec<Problem>) -> Option<Price> {

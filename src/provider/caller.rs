@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::domain::chat::{Answer, Delivery};
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
 use crate::provider::{Brought, Call, ChunkStream, Provider};
-use crate::wire::{Manners, Outbound, Writing, Written};
+use crate::wire::{self, Manners, Outbound, Writing, Written};
 
 mod reading;
 mod retry_after;
@@ -95,12 +95,26 @@ pub struct Settings {
     pub manners: Manners,
     /// Its address, up to the path of the dialect: `https://api.openai.com/v1`.
     pub base_url: String,
+    /// Where below that address requests go.
+    pub endpoint: Endpoint,
     /// The key that it knows us by.
     pub api_key: Option<Secret>,
     /// Where the key goes.
     pub key_header: KeyHeader,
     /// Further headers, by name; they replace those that semroute sets itself.
     pub headers: Vec<(String, Secret)>,
+}
+
+/// Where below a provider's address requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Where the dialect says.
+    OfDialect,
+    /// To the deployment of the model's name, as Azure has it.
+    AzureDeployment {
+        /// The version of the API.
+        api_version: String,
+    },
 }
 
 /// The header that carries a provider's key.
@@ -129,6 +143,7 @@ pub struct Caller {
     dialect: Outbound,
     manners: Manners,
     base: Url,
+    endpoint: Endpoint,
     headers: HeaderMap,
 }
 
@@ -140,6 +155,7 @@ impl Caller {
             dialect: settings.dialect,
             manners: settings.manners,
             base: base(&settings.base_url)?,
+            endpoint: settings.endpoint.clone(),
             headers: headers(settings)?,
         })
     }
@@ -190,9 +206,16 @@ impl Caller {
     /// Where a call goes.
     fn url(&self, writing: &Writing<'_>) -> Url {
         let mut url = self.base.clone();
-        let path = self.dialect.path(writing);
+        let path = match &self.endpoint {
+            Endpoint::OfDialect => self.dialect.path(writing),
+            Endpoint::AzureDeployment { api_version } => {
+                wire::azure_path(writing.model, api_version)
+            }
+        };
         let (path, query) = path.split_once('?').unwrap_or((&path, ""));
-        url.set_path(&format!("{}{path}", self.base.path()));
+        // The path of an address that has none is a slash.
+        let base = self.base.path().trim_end_matches('/');
+        url.set_path(&format!("{base}{path}"));
         url.set_query((!query.is_empty()).then_some(query));
         url
     }

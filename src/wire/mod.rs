@@ -17,12 +17,16 @@ use crate::domain::chat::{Answer, Delivery, Format, Request};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
+mod gemini;
 mod json;
 mod object;
 mod openai;
+mod path;
+mod signed_id;
 pub mod sse;
 mod stream;
 
+pub use openai::azure_path;
 pub use stream::{StreamEvent, StreamReader, StreamWriter};
 
 /// A format that callers may speak.
@@ -37,6 +41,8 @@ pub enum Inbound {
 pub enum Outbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Generated content, as Google defined it for Gemini.
+    Gemini,
 }
 
 /// A text that is not what its format asks for, or says what another format cannot say.
@@ -214,6 +220,7 @@ impl Outbound {
     pub const fn format(self) -> Format {
         match self {
             Self::OpenAi => Format::OpenAi,
+            Self::Gemini => Format::Gemini,
         }
     }
 
@@ -227,9 +234,10 @@ impl Outbound {
     }
 
     /// Where requests go, after a provider's base address.
-    pub fn path(self, _writing: &Writing<'_>) -> String {
+    pub fn path(self, writing: &Writing<'_>) -> String {
         match self {
             Self::OpenAi => "/chat/completions".to_owned(),
+            Self::Gemini => gemini::path(writing),
         }
     }
 
@@ -246,11 +254,9 @@ impl Outbound {
                 message,
             });
         };
-        if caller.format() == self.format() {
-            return Ok(Written {
-                body: self.edit_request(request, writing),
-                dropped: Vec::new(),
-            });
+        if let Some(body) = self.edited(caller, request, writing) {
+            let dropped = Vec::new();
+            return Ok(Written { body, dropped });
         }
         let understood = caller.read_conversation(&request.original.text)?;
         let mut written = self.write_conversation(&understood.conversation, writing)?;
@@ -260,10 +266,11 @@ impl Outbound {
         Ok(written)
     }
 
-    /// The caller's own text, with what must change.
-    fn edit_request(self, request: &Request, writing: &Writing<'_>) -> String {
-        match self {
-            Self::OpenAi => openai::edit_request(request, writing),
+    /// The caller's own text with what must change, where the provider speaks the caller's format.
+    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<String> {
+        match (caller, self) {
+            (Inbound::OpenAi, Self::OpenAi) => Some(openai::edit_request(request, writing)),
+            (Inbound::OpenAi, Self::Gemini) => None,
         }
     }
 
@@ -274,6 +281,7 @@ impl Outbound {
     ) -> Result<Written, Malformed> {
         match self {
             Self::OpenAi => openai::write_conversation(conversation, writing),
+            Self::Gemini => gemini::write_conversation(conversation, writing),
         }
     }
 
@@ -281,6 +289,8 @@ impl Outbound {
     pub fn read_answer(self, text: String, depth: Depth) -> Result<Answer, Malformed> {
         match self {
             Self::OpenAi => openai::read_answer(text, depth),
+            // No caller speaks it, so it is always read whole.
+            Self::Gemini => gemini::read_answer(&text),
         }
     }
 
@@ -288,6 +298,7 @@ impl Outbound {
     pub fn read_failure(self, status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
         match self {
             Self::OpenAi => openai::read_failure(status, body, retry_after),
+            Self::Gemini => gemini::read_failure(status, body, retry_after),
         }
     }
 }

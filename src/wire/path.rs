@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 /// A text as one segment of a path, so that no character of it ends the segment (RFC 3986).
-pub fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut written = String::with_capacity(text.len());
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -15,9 +15,11 @@ pub(super) const MARK: &str = "__sig_";
 /// given back as it came.
 pub(super) fn sign(id: &str, signature: &str) -> String {
     let body = signature.trim_end_matches('=');
-    let is_padded_well = signature.is_empty() || signature.len() % 4 == 0;
-    let is_base64 = body.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte));
-    if !is_padded_well || !is_base64 || signature.is_empty() {
+    let is_whole = !signature.is_empty() && signature.len().is_multiple_of(4);
+    let is_base64 = body
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(&byte));
+    if !is_whole || !is_base64 {
         return id.to_owned();
     }
     let url_safe = body.replace('+', "-").replace('/', "_");
@@ -33,7 +35,7 @@ pub(super) fn plain(id: &str) -> &str {
 pub(super) fn signature(id: &str) -> Option<String> {
     let (_, url_safe) = id.split_once(MARK)?;
     let mut signature = url_safe.replace('-', "+").replace('_', "/");
-    while signature.len() % 4 != 0 {
+    while !signature.len().is_multiple_of(4) {
         signature.push('=');
     }
     Some(signature)

@@ -5,7 +5,7 @@
 //! ends of the stream.
 
 use crate::domain::chat::{Chunk, UsageReport};
-use crate::wire::{Depth, ErrorText, Inbound, Malformed, Outbound, Stamp, openai};
+use crate::wire::{Depth, ErrorText, Inbound, Malformed, Outbound, Stamp, gemini, openai};
 
 /// What one event of a provider's streamed answer says.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +28,7 @@ pub struct StreamReader(Reader);
 #[derive(Debug)]
 enum Reader {
     OpenAi(openai::StreamReader),
+    Gemini(gemini::StreamReader),
 }
 
 impl Outbound {
@@ -35,6 +36,7 @@ impl Outbound {
     pub fn stream_reader(self, depth: Depth) -> StreamReader {
         StreamReader(match self {
             Self::OpenAi => Reader::OpenAi(openai::StreamReader::new(depth)),
+            Self::Gemini => Reader::Gemini(gemini::StreamReader::default()),
         })
     }
 }
@@ -44,6 +46,7 @@ impl StreamReader {
     pub fn read(&mut self, data: String) -> Result<StreamEvent, Malformed> {
         match &mut self.0 {
             Reader::OpenAi(reader) => reader.read(data),
+            Reader::Gemini(reader) => reader.read(&data),
         }
     }
 }

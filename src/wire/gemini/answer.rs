@@ -20,12 +20,12 @@ const ANSWER_ID_CHARS_MAX: usize = 28;
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Response {
-    #[serde(default)]
     candidates: Option<Vec<Candidate>>,
     prompt_feedback: Option<PromptFeedback>,
     usage_metadata: Option<Box<RawValue>>,
-    pub(super) model_version: Option<String>,
-    pub(super) response_id: Option<String>,
+    model_version: Option<String>,
+    #[serde(rename = "responseId")]
+    id: Option<String>,
     error: Option<Box<RawValue>>,
 }
 
@@ -34,7 +34,6 @@ pub(super) struct Response {
 struct Candidate {
     content: Option<Content>,
     finish_reason: Option<String>,
-    #[serde(default)]
     index: Option<u64>,
 }
 
@@ -47,7 +46,6 @@ struct Content {
 #[serde(rename_all = "camelCase")]
 struct ContentPart {
     text: Option<String>,
-    #[serde(default)]
     thought: Option<bool>,
     thought_signature: Option<String>,
     function_call: Option<FunctionCall>,
@@ -121,10 +119,8 @@ impl Response {
     }
 
     fn call(&self, call: &FunctionCall, part: &ContentPart, call_idx: usize) -> ToolCall {
-        let given = call.id.as_deref().filter(|id| {
-            let is_plain = !id.is_empty() && !id.contains(signed_id::MARK);
-            is_plain
-        });
+        let given = call.id.as_deref();
+        let given = given.filter(|id| !id.is_empty() && !id.contains(signed_id::MARK));
         let id = given.map_or_else(|| self.id_of_call(call_idx), str::to_owned);
         ToolCall {
             id: match &part.thought_signature {
@@ -142,10 +138,10 @@ impl Response {
     /// An id for a call that the provider gave none: unlike those of other answers, and the same
     /// however often the answer is read.
     fn id_of_call(&self, call_idx: usize) -> String {
-        let answer = self.response_id.as_deref().unwrap_or_default();
+        let answer = self.id.as_deref().unwrap_or_default();
         let fit = answer
             .chars()
-            .filter(|it| it.is_ascii_alphanumeric())
+            .filter(char::is_ascii_alphanumeric)
             .take(ANSWER_ID_CHARS_MAX);
         let answer: String = fit.collect();
         match answer.as_str() {
@@ -165,10 +161,15 @@ impl Response {
             "STOP" if 0 < n_calls => Some(Finish::ToolCalls),
             "STOP" => Some(Finish::Stop),
             "MAX_TOKENS" => Some(Finish::Length),
-            "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
-            | "IMAGE_SAFETY" | "IMAGE_PROHIBITED_CONTENT" | "IMAGE_RECITATION" => {
-                Some(Finish::Filtered)
-            }
+            "SAFETY"
+            | "RECITATION"
+            | "LANGUAGE"
+            | "BLOCKLIST"
+            | "PROHIBITED_CONTENT"
+            | "SPII"
+            | "IMAGE_SAFETY"
+            | "IMAGE_PROHIBITED_CONTENT"
+            | "IMAGE_RECITATION" => Some(Finish::Filtered),
             other => Some(Finish::Other(other.to_owned())),
         }
     }
@@ -177,25 +178,26 @@ impl Response {
     /// its own tools read are counted apart there.
     pub(super) fn usage(&self) -> Option<Usage> {
         #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase", default)]
-        #[derive(Default)]
         struct Counted {
-            prompt_token_count: Option<u64>,
-            tool_use_prompt_token_count: u64,
-            cached_content_token_count: u64,
-            candidates_token_count: u64,
-            thoughts_token_count: u64,
+            #[serde(rename = "promptTokenCount")]
+            prompt: u64,
+            #[serde(rename = "toolUsePromptTokenCount", default)]
+            tool_use: u64,
+            #[serde(rename = "cachedContentTokenCount", default)]
+            cached: u64,
+            #[serde(rename = "candidatesTokenCount", default)]
+            answer: u64,
+            #[serde(rename = "thoughtsTokenCount", default)]
+            thoughts: u64,
         }
 
         let counted: Counted = serde_json::from_str(self.usage_metadata.as_ref()?.get()).ok()?;
-        let prompt = counted.prompt_token_count?;
-        let answered = counted.candidates_token_count;
         Some(Usage {
-            cached_input_tokens: counted.cached_content_token_count,
-            reasoning_tokens: counted.thoughts_token_count,
+            cached_input_tokens: counted.cached,
+            reasoning_tokens: counted.thoughts,
             ..Usage::of(
-                prompt.saturating_add(counted.tool_use_prompt_token_count),
-                answered.saturating_add(counted.thoughts_token_count),
+                counted.prompt.saturating_add(counted.tool_use),
+                counted.answer.saturating_add(counted.thoughts),
             )
         })
     }
@@ -223,7 +225,10 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer, Malformed> {
         return Err(Malformed::new("error", message));
     }
     if !response.says_anything() {
-        return Err(Malformed::new("candidates", "the answer has no `candidates`"));
+        return Err(Malformed::new(
+            "candidates",
+            "the answer has no `candidates`",
+        ));
     }
     let parts = response.parts(0);
     Ok(Answer {
@@ -231,7 +236,7 @@ pub(crate) fn read_answer(text: &str) -> Result<Answer, Malformed> {
         finish: response.finish(n_calls(&parts)),
         usage: response.usage(),
         body: Body::Read(Completion {
-            id: response.response_id,
+            id: response.id,
             model: response.model_version,
             parts,
         }),

@@ -8,9 +8,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::conversation::{
-    Part, Source, Speaker, ToolCall, ToolResult, ToolStatus, Turn,
-};
+use crate::domain::conversation::{Part, Source, Speaker, ToolCall, ToolResult, ToolStatus, Turn};
 use crate::wire::gemini::Generation;
 use crate::wire::{Malformed, signed_id};
 
@@ -93,11 +91,10 @@ impl<'a> Writer<'a> {
             }
         }
         for part in parts {
-            if !matches!(part, Part::ToolResult(_)) {
-                let written = self.part(part)?;
-                for part in written {
-                    self.push(Voice::User, part);
-                }
+            if !matches!(part, Part::ToolResult(_))
+                && let Some(written) = self.part(part)?
+            {
+                self.push(Voice::User, written);
             }
         }
         Ok(())

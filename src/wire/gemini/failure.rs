@@ -37,11 +37,15 @@ impl Said {
 
     /// The wait that the details ask for: `{"@type": "…/google.rpc.RetryInfo", "retryDelay": "34.1s"}`.
     fn retry_delay(&self) -> Option<Duration> {
-        let delays = self.details.iter().filter_map(|it| it["retryDelay"].as_str());
+        let delays = self
+            .details
+            .iter()
+            .filter_map(|it| it["retryDelay"].as_str());
         let seconds = delays
             .filter_map(|delay| delay.strip_suffix('s')?.parse::<f64>().ok())
             .find(|seconds| (0.0..=WAIT_S_MAX).contains(seconds))?;
-        Duration::try_from_secs_f64(seconds).ok()
+        // In whole seconds, as callers are told; less than was asked for would be too early.
+        Duration::try_from_secs_f64(seconds.ceil()).ok()
     }
 
     /// Whether it names our key, our credit or where we are, not what was asked.

@@ -15,7 +15,7 @@ mod thinking;
 pub(super) use answer::read_answer;
 pub(super) use failure::read_failure;
 pub(super) use request::{path, write_conversation};
-pub use stream::StreamReader;
+pub(super) use stream::StreamReader;
 
 /// Models of one generation take the same fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,7 +42,12 @@ pub(crate) fn write_conversation(
     let mut config = Map::new();
     write_sampling(&conversation.sampling, &mut config);
     write_structure(conversation.structure.as_ref(), &mut config);
-    write_thinking(conversation.thinking, writing.model, &mut config, &mut dropped);
+    write_thinking(
+        conversation.thinking,
+        writing.model,
+        &mut config,
+        &mut dropped,
+    );
     if !config.is_empty() {
         body.insert("generationConfig".to_owned(), config.into());
     }
@@ -81,11 +86,18 @@ fn write_tools(
     if conversation.tools.is_empty() {
         return;
     }
-    if conversation.tools.iter().any(|tool| tool.strict == Some(true)) {
+    if conversation
+        .tools
+        .iter()
+        .any(|tool| tool.strict == Some(true))
+    {
         dropped.push("strict".to_owned());
     }
     let tools: Vec<Value> = conversation.tools.iter().map(write_tool).collect();
-    body.insert("tools".to_owned(), json!([{ "functionDeclarations": tools }]));
+    body.insert(
+        "tools".to_owned(),
+        json!([{ "functionDeclarations": tools }]),
+    );
     if let Some(choice) = &conversation.tool_choice {
         let calling = match choice {
             ToolChoice::Auto => json!({ "mode": "AUTO" }),
@@ -93,7 +105,10 @@ fn write_tools(
             ToolChoice::Required => json!({ "mode": "ANY" }),
             ToolChoice::Named(name) => json!({ "mode": "ANY", "allowedFunctionNames": [name] }),
         };
-        body.insert("toolConfig".to_owned(), json!({ "functionCallingConfig": calling }));
+        body.insert(
+            "toolConfig".to_owned(),
+            json!({ "functionCallingConfig": calling }),
+        );
     }
 }
 
@@ -117,8 +132,14 @@ fn write_sampling(sampling: &Sampling, config: &mut Map<String, Value>) {
         ("topK", sampling.top_k.map(Value::from)),
         ("stopSequences", stop),
         ("seed", sampling.seed.map(|seed| narrowed(seed).into())),
-        ("presencePenalty", sampling.presence_penalty.map(Value::from)),
-        ("frequencyPenalty", sampling.frequency_penalty.map(Value::from)),
+        (
+            "presencePenalty",
+            sampling.presence_penalty.map(Value::from),
+        ),
+        (
+            "frequencyPenalty",
+            sampling.frequency_penalty.map(Value::from),
+        ),
     ];
     for (name, value) in fields {
         if let Some(value) = value {

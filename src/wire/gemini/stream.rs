@@ -10,7 +10,7 @@ use crate::wire::{Malformed, StreamEvent};
 
 /// Reads the pieces of one answer.
 #[derive(Debug, Default)]
-pub struct StreamReader {
+pub(in crate::wire) struct StreamReader {
     /// Calls to tools that have come.
     n_calls: usize,
 }

@@ -58,7 +58,11 @@ pub(super) fn write(thinking: Thinking, model: &str) -> (Value, Obedience) {
         // Newer models still take a budget. A larger one than the model knows is an error there;
         // the largest that it knows is within what was asked for.
         (_, Thinking::Budget(tokens)) => {
-            let most = if is_pro { PRO_BUDGET_MAX } else { FLASH_BUDGET_MAX };
+            let most = if is_pro {
+                PRO_BUDGET_MAX
+            } else {
+                FLASH_BUDGET_MAX
+            };
             (budget(tokens.min(most)), Obedience::Full)
         }
     }
@@ -72,9 +76,8 @@ const fn budget_of(effort: Effort, is_pro: bool) -> u64 {
     match effort {
         Effort::Minimal | Effort::Low => 1_024,
         Effort::Medium => 8_192,
-        Effort::High => FLASH_BUDGET_MAX,
         Effort::Max if is_pro => PRO_BUDGET_MAX,
-        Effort::Max => FLASH_BUDGET_MAX,
+        Effort::High | Effort::Max => FLASH_BUDGET_MAX,
     }
 }
 
@@ -99,10 +102,18 @@ mod tests {
         for (model, thinking, expected) in [
             (flash, Thinking::Off, json!({ "thinkingBudget": 0 })),
             (pro, Thinking::Off, json!({ "thinkingBudget": 128 })),
-            (new_flash, Thinking::Off, json!({ "thinkingLevel": "minimal" })),
+            (
+                new_flash,
+                Thinking::Off,
+                json!({ "thinkingLevel": "minimal" }),
+            ),
             (new_pro, Thinking::Off, json!({ "thinkingLevel": "low" })),
             (flash, Thinking::Adaptive, budget(-1)),
-            (new_flash, Thinking::Adaptive, json!({ "includeThoughts": true })),
+            (
+                new_flash,
+                Thinking::Adaptive,
+                json!({ "includeThoughts": true }),
+            ),
             (flash, Thinking::Effort(Effort::Low), budget(1_024)),
             (flash, Thinking::Effort(Effort::Medium), budget(8_192)),
             (flash, Thinking::Effort(Effort::Max), budget(24_576)),

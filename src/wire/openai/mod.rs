@@ -12,6 +12,8 @@ mod stream;
 mod words;
 mod written;
 
+use crate::wire::path::segment;
+
 pub(super) use answer::{read_answer, write_answer};
 pub(super) use conversation::read_conversation;
 pub(super) use edit::edit_request;
@@ -19,3 +21,12 @@ pub(super) use failure::{error_kind, read_failure, write_error};
 pub(super) use request::read_request;
 pub(super) use stream::{StreamReader, StreamWriter};
 pub(super) use written::write_conversation;
+
+/// Where Azure expects requests to a deployment, after a resource's address.
+pub fn azure_path(deployment: &str, api_version: &str) -> String {
+    format!(
+        "/openai/deployments/{}/chat/completions?api-version={}",
+        segment(deployment),
+        segment(api_version)
+    )
+}

@@ -1,0 +1,141 @@
+//! What is known of each kind of provider.
+
+use crate::config::providers::{Provider, Server};
+use crate::provider::caller::{Endpoint, KeyHeader};
+use crate::wire::{LengthField, Manners, Outbound, StreamUsage};
+
+/// What is known of a kind of server.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preset {
+    /// What it speaks.
+    pub dialect: Outbound,
+    /// What it wants beyond that.
+    pub manners: Manners,
+    /// Where it is, unless told otherwise.
+    pub base_url: &'static str,
+    /// The header that carries its key.
+    pub key_header: KeyHeader,
+    /// Whether it needs a key.
+    pub key: Key,
+    /// Its name in the catalogue of prices.
+    pub vendor: Option<&'static str>,
+}
+
+/// Whether a server needs a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    /// It does; by custom this variable of the environment holds it.
+    Needed(&'static str),
+    /// It takes one if it was started with one.
+    Optional,
+}
+
+/// The count of tokens is asked for where the server's documentation knows the question. The others
+/// always tell, and some of them refuse fields that they do not know.
+const ASKED: StreamUsage = StreamUsage::OnDemand;
+const TOLD: StreamUsage = StreamUsage::Untold;
+
+const NEWER: LengthField = LengthField::MaxCompletionTokens;
+const OLDER: LengthField = LengthField::MaxTokens;
+
+/// A vendor on the internet that speaks OpenAI's format.
+const fn hosted(
+    vendor: &'static str,
+    base_url: &'static str,
+    key: &'static str,
+    stream_usage: StreamUsage,
+    length_field: LengthField,
+) -> Preset {
+    Preset {
+        dialect: Outbound::OpenAi,
+        manners: Manners {
+            stream_usage,
+            length_field,
+        },
+        base_url,
+        key_header: KeyHeader::Bearer,
+        key: Key::Needed(key),
+        vendor: Some(vendor),
+    }
+}
+
+/// A server on this machine that speaks OpenAI's format.
+const fn local(base_url: &'static str) -> Preset {
+    Preset {
+        key: Key::Optional,
+        vendor: None,
+        ..hosted("", base_url, "", ASKED, OLDER)
+    }
+}
+
+impl Provider {
+    /// What is known of its kind; nothing of models that follow a script.
+    #[rustfmt::skip] // One kind a line.
+    pub fn preset(&self) -> Option<Preset> {
+        let preset = match self {
+            Self::Openai(_) => hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", ASKED, NEWER),
+            Self::Gemini(_) => Preset {
+                dialect: Outbound::Gemini,
+                key_header: KeyHeader::Named("x-goog-api-key"),
+                ..hosted("gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", TOLD, NEWER)
+            },
+            Self::Mistral(_) => hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", TOLD, OLDER),
+            Self::Groq(_) => hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", ASKED, NEWER),
+            Self::Together(_) => hosted("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", TOLD, OLDER),
+            Self::Fireworks(_) => hosted("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", ASKED, OLDER),
+            Self::Deepseek(_) => hosted("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", ASKED, OLDER),
+            Self::Xai(_) => hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY", ASKED, NEWER),
+            Self::Openrouter(_) => hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", TOLD, OLDER),
+            Self::Cerebras(_) => hosted("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", TOLD, NEWER),
+            Self::Vllm(_) => local("http://127.0.0.1:8000/v1"),
+            Self::Ollama(_) => local("http://127.0.0.1:11434/v1"),
+            Self::LlamaCpp(_) => local("http://127.0.0.1:8080/v1"),
+            Self::Azure(_) => Preset {
+                key_header: KeyHeader::Named("api-key"),
+                ..hosted("azure", "", "AZURE_OPENAI_API_KEY", ASKED, NEWER)
+            },
+            Self::Simulated { .. } => return None,
+        };
+        Some(preset)
+    }
+
+    /// The name that the catalogue of prices has for whoever sends the bill; nothing, if that is not
+    /// known: the address is another one, the server is one's own, or the models are simulated.
+    pub fn vendor(&self) -> Option<&'static str> {
+        let preset = self.preset()?;
+        match self.server().and_then(|server| server.base_url.as_deref()) {
+            Some(url) if url.trim().trim_end_matches('/') != preset.base_url => None,
+            _ => preset.vendor,
+        }
+    }
+
+    /// The keys that most kinds have.
+    pub(super) const fn server(&self) -> Option<&Server> {
+        match self {
+            Self::Openai(server)
+            | Self::Gemini(server)
+            | Self::Mistral(server)
+            | Self::Groq(server)
+            | Self::Together(server)
+            | Self::Fireworks(server)
+            | Self::Deepseek(server)
+            | Self::Xai(server)
+            | Self::Openrouter(server)
+            | Self::Cerebras(server)
+            | Self::Vllm(server)
+            | Self::Ollama(server)
+            | Self::LlamaCpp(server) => Some(server),
+            Self::Azure(_) | Self::Simulated { .. } => None,
+        }
+    }
+
+    /// Where below the address requests go.
+    pub(super) fn endpoint(&self) -> Endpoint {
+        match self {
+            Self::Azure(azure) => Endpoint::AzureDeployment {
+                api_version: azure.api_version.clone(),
+            },
+            _ => Endpoint::OfDialect,
+        }
+    }
+}
