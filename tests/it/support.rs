@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::HeaderName;
 use semroute::clock::{Clock, SystemClock};
 use semroute::config::Environment;
 use semroute::config::assemble::{Assembled, over_encoder};
@@ -145,6 +146,11 @@ impl Reply {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Which headers it has.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(HeaderName::as_str).collect()
     }
 
     pub(crate) fn json(&self) -> Value {
