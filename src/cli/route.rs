@@ -36,7 +36,8 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
-    let assembled = assemble(arguments.config.as_deref(), environment)?;
+    let mut assembled = assemble(arguments.config.as_deref(), environment)?;
+    assembled.plan = assembled.plan.without_keys();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

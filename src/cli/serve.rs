@@ -13,7 +13,9 @@ use crate::cli::report::Reporter;
 use crate::clock::{Clock, SystemClock};
 use crate::config::watch::{Found, Watch};
 use crate::config::{Assembled, Environment, assemble};
+use crate::domain::name::TeamName;
 use crate::encoder::{EncoderQueue, queue};
+use crate::engine::access::Access;
 use crate::engine::{Engine, Parts};
 use crate::gateway;
 use crate::store::{RecordLog, Settings as LogSettings};
@@ -193,13 +195,26 @@ fn greet(engine: &Engine, address: SocketAddr, reporter: Reporter) {
             simulated.join(", ")
         ));
     }
-    reporter.note(
-        "  keys       none are asked for: every caller is tenant `anonymous`; listen on loopback only",
-    );
+    reporter.note(&keys(&plan.access));
+    let key = match plan.access {
+        Access::Anyone => "",
+        Access::KeyHolders(_) => " -H \"authorization: Bearer $KEY\"",
+    };
     if let Some(assistant) = assistants.first() {
         reporter.note(&format!(
-            "try: curl -s http://{address}/v1/chat/completions -H 'content-type: application/json' \\\n       -d '{{\"model\":\"{assistant}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Why does my Rust loop never end?\"}}]}}' -D -"
+            "try: curl -s http://{address}/v1/chat/completions -H 'content-type: application/json'{key} \\\n       -d '{{\"model\":\"{assistant}\",\"messages\":[{{\"role\":\"user\",\"content\":\"Why does my Rust loop never end?\"}}]}}' -D -"
         ));
+    }
+}
+
+/// Who may ask, for people.
+fn keys(access: &Access) -> String {
+    match access {
+        Access::Anyone => "  keys       none are asked for: every caller is tenant `anonymous`; listen on loopback only".to_owned(),
+        Access::KeyHolders(ring) => {
+            let teams: Vec<&str> = ring.teams().into_iter().map(TeamName::as_str).collect();
+            format!("  keys       asked for under /v1/: of {}", teams.join(", "))
+        }
     }
 }
 

@@ -3,13 +3,18 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::teams;
 use crate::config::value::{OneOrMany, Period};
-use crate::domain::name::{IntentName, ModelName, RouteName};
+use crate::domain::name::{IntentName, ModelName, RouteName, TeamName};
 
 /// A virtual model: callers put its name in `model`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assistant {
+    /// The teams whose callers may ask for it: one, or a list; `all` of them, unless told otherwise. For
+    /// everyone else there is no such assistant.
+    #[serde(default = "teams::all")]
+    pub teams: OneOrMany<TeamName>,
     /// The routes. The first whose `when` matches is taken; the last has no `when` and takes
     /// everything else: what is out of scope, and what could not be embedded.
     pub routes: Vec<Route>,

@@ -23,6 +23,7 @@ pub mod resolve;
 pub mod schema;
 pub mod server;
 mod servers;
+pub mod teams;
 pub mod value;
 pub mod watch;
 
@@ -31,7 +32,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::name::{AssistantName, ModelName, ProviderName};
+use crate::domain::name::{AssistantName, ModelName, ProviderName, TeamName};
 
 pub use assemble::{Assembled, assemble};
 pub use load::{Environment, Loaded, load};
@@ -56,6 +57,12 @@ pub struct Config {
     pub models: BTreeMap<ModelName, models::Model>,
     /// What callers put in `model`: each is a list of routes.
     pub assistants: BTreeMap<AssistantName, assistants::Assistant>,
+    /// Who may ask, by a name of your choice. With it, every call under `/v1/` needs the key of a team;
+    /// without it, nobody needs one.
+    // A section that is there but empty is an error: it must not open the server to everyone.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<TeamName, teams::Team>")]
+    pub teams: Option<BTreeMap<TeamName, teams::Team>>,
     /// The log of records, one JSON object a request.
     #[serde(default)]
     pub log: log::Log,

@@ -13,7 +13,7 @@ use crate::config::log::Prompts;
 use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::servers::servers;
-use crate::config::{Environment, Loaded};
+use crate::config::{Environment, Loaded, teams};
 use crate::domain::model::{Model, ModelId, Price};
 use crate::domain::name::{AssistantName, ModelName};
 use crate::domain::quantity::PicoUsd;
@@ -46,6 +46,7 @@ pub fn resolve(
         intents,
     };
     let assistants = assistants(loaded, &names, problems);
+    let access = teams::access(loaded, environment, problems);
     let centroids = centroids?;
     let digest = match centroids.digest() {
         Ok(digest) => digest,
@@ -61,6 +62,7 @@ pub fn resolve(
     Some(Plan {
         digest: loaded.digest.clone(),
         targets,
+        access,
         assistants,
         threshold: scope(config.intents.out_of_scope).threshold(&centroids),
         out_of_scope: scope(config.intents.out_of_scope),
@@ -189,6 +191,8 @@ fn assistants(
         problems.push(Problem::new("assistants", message));
     }
     for (name, assistant) in &loaded.config.assistants {
+        let path = format!("assistants.{name}.teams");
+        let teams = teams::teams_of(assistant, &loaded.config.teams, &path, problems);
         let path = format!("assistants.{name}.routes");
         let n_routes = assistant.routes.len();
         if n_routes == 0 {
@@ -209,7 +213,7 @@ fn assistants(
             check_place(route, is_last, &path, problems);
             routes.extend(self::route(route, names, &path, problems));
         }
-        assistants.insert(name.clone(), Assistant { routes });
+        assistants.insert(name.clone(), Assistant { teams, routes });
     }
     assistants
 }

@@ -1,6 +1,7 @@
 //! The words that every other module speaks: conversations, models, names, quantities, events and
 //! the record of a request. Nothing here decides or acts.
 
+pub mod caller;
 pub mod chat;
 pub mod conversation;
 pub mod event;

@@ -1,4 +1,4 @@
-//! Names that an operator gives: of models, routes, assistants, intents and providers.
+//! Names that an operator gives: of models, routes, assistants, intents, providers and teams.
 //!
 //! They travel in HTTP headers, metric labels and folder names, so they are checked once, where
 //! they are read, and each kind is a type of its own. Cloning one is cheap.
@@ -105,6 +105,8 @@ name! {
     ProviderName,
     /// One way through an assistant.
     RouteName,
+    /// Callers that share keys.
+    TeamName,
 }
 
 #[cfg(test)]

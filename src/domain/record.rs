@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
 use crate::domain::event::{
     ErrorType, Escalation, Failover, FailoverReason, Purpose, RoutedReason, Verdict,
@@ -30,6 +31,14 @@ pub struct Record {
     pub time: String,
     /// The path asked.
     pub endpoint: &'static str,
+    /// On whose behalf; nobody's, if the key was missing or is not known.
+    pub tenant: Option<Tenant>,
+    /// What the caller says of the request, for its own books.
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
+    pub metadata: Metadata,
+    /// The conversation that the request belongs to, as the caller calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conversation: Option<ConversationId>,
     /// The assistant asked for, once it is known to exist.
     pub assistant: Option<AssistantName>,
     /// Digest of the configuration in force.

@@ -17,12 +17,15 @@ pub enum Error {
         /// What is wrong with it and what to do.
         message: String,
     },
-    /// There is no such assistant.
-    #[error("there is no assistant or model called {asked:?}; there is {}", .known.join(", "))]
+    /// It is not known who asks.
+    #[error("{0}")]
+    Unauthenticated(KeyProblem),
+    /// There is no such assistant, or not for this caller.
+    #[error("there is no assistant or model called {asked:?}; there is {}", one_of(.known))]
     UnknownModel {
         /// What was asked for.
         asked: String,
-        /// What there is.
+        /// What there is for this caller.
         known: Vec<String>,
     },
     /// The body is too long.
@@ -58,6 +61,39 @@ pub enum Error {
     },
 }
 
+/// Why a key does not tell who asks. No message repeats one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum KeyProblem {
+    /// There is none.
+    #[error(
+        "no API key came with the request; send one as `Authorization: Bearer KEY`, `x-api-key: KEY` or `api-key: KEY`"
+    )]
+    Missing,
+    /// Another scheme takes its place.
+    #[error(
+        "the header `Authorization` is no bearer token; send the API key as `Authorization: Bearer KEY`, `x-api-key: KEY` or `api-key: KEY`"
+    )]
+    NotBearer,
+    /// Nobody has it.
+    #[error(
+        "the API key is not known here; send a key of your team as `Authorization: Bearer KEY`, `x-api-key: KEY` or `api-key: KEY`"
+    )]
+    Unknown,
+    /// There are several, and it is not for us to choose.
+    #[error(
+        "the request carries API keys that differ; send one, in `Authorization: Bearer KEY`, `x-api-key` or `api-key`, or the same in each"
+    )]
+    Differing,
+}
+
+/// Names in a row, or that there is none.
+fn one_of(known: &[String]) -> String {
+    match known {
+        [] => "none that you may ask".to_owned(),
+        known => known.join(", "),
+    }
+}
+
 /// What a caller may read about a failed call: the provider's own words stay in the log, since they
 /// may name hosts and accounts.
 fn upstream_message(failure: &Failure) -> String {
@@ -89,9 +125,10 @@ impl Error {
     /// Whose fault it is.
     pub const fn error_type(&self) -> ErrorType {
         match self {
-            Self::Invalid { .. } | Self::UnknownModel { .. } | Self::TooLarge { .. } => {
-                ErrorType::Caller
-            }
+            Self::Invalid { .. }
+            | Self::Unauthenticated(_)
+            | Self::UnknownModel { .. }
+            | Self::TooLarge { .. } => ErrorType::Caller,
             Self::Upstream(failure) => match failure.kind {
                 FailureKind::Rejected | FailureKind::Unsayable => ErrorType::Caller,
                 FailureKind::Unavailable(_) => ErrorType::Provider,
@@ -125,6 +162,7 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Self::Invalid { .. } => 400,
+            Self::Unauthenticated(_) => 401,
             Self::UnknownModel { .. } => 404,
             Self::TooLarge { .. } => 413,
             Self::Overloaded => 503,
@@ -139,6 +177,7 @@ impl Error {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "invalid_request",
+            Self::Unauthenticated(_) => "invalid_api_key",
             Self::UnknownModel { .. } => "model_not_found",
             Self::TooLarge { .. } => "request_too_large",
             Self::Overloaded => "overloaded",

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
 use crate::domain::model::Model;
@@ -47,6 +48,9 @@ impl Ledger {
             request_id,
             time: timestamp(engine.clock().wall()),
             endpoint,
+            tenant: plan.access.tenant_without_key(),
+            metadata: Metadata::default(),
+            conversation: None,
             assistant: None,
             config_digest: plan.digest.clone(),
             centroid_digest: plan.centroid_digest.clone(),
@@ -94,6 +98,17 @@ impl Ledger {
     /// How much of its time is left.
     pub fn time_left(&self) -> Duration {
         self.deadline.since(self.engine.clock().now())
+    }
+
+    /// Notes on whose behalf the request came. Where keys are asked for, nothing can be asked before.
+    pub fn came_from(&mut self, tenant: Tenant) {
+        self.record.tenant = Some(tenant);
+    }
+
+    /// Notes what the caller says of the request.
+    pub fn said(&mut self, metadata: Metadata, conversation: Option<ConversationId>) {
+        self.record.metadata = metadata;
+        self.record.conversation = conversation;
     }
 
     /// Notes which assistant was asked.
@@ -265,6 +280,7 @@ fn tell(record: &Record) {
     tracing::info!(
         request_id = %record.request_id,
         endpoint = record.endpoint,
+        tenant = record.tenant.as_ref().map_or("none", Tenant::as_str),
         intent = intent.unwrap_or("none"),
         route = decision.map_or("none", |decision| decision.route.as_str()),
         reason = decision.map_or("none", |decision| decision.reason.as_str()),

@@ -1,8 +1,9 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
 //! Read [`serve`] first: it is the table of contents. [`execute`] performs the steps that the
-//! cascade asks for, [`saturated`] helps itself without the encoder, [`ledger`] keeps the record of a request until it is over, [`plan`] is what all of it runs on.
+//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, [`ledger`] keeps the record of a request until it is over, [`plan`] is what all of it runs on.
 
+pub mod access;
 pub mod error;
 pub mod execute;
 pub mod feedback;

@@ -8,9 +8,11 @@ use std::time::Duration;
 
 use crate::cascade::{OnLimit, Tier};
 use crate::centroids::CentroidSet;
+use crate::domain::caller::Tenant;
 use crate::domain::model::{Model, ModelId};
 use crate::domain::name::{AssistantName, RouteName};
 use crate::domain::quantity::Ratio;
+use crate::engine::access::{Access, Teams};
 use crate::engine::passages::Selection;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::Rule;
@@ -22,6 +24,8 @@ pub struct Plan {
     pub digest: String,
     /// Every model; a [`ModelId`] is a position here.
     pub targets: Vec<Target>,
+    /// Who may ask at all.
+    pub access: Access,
     /// What callers can ask for.
     pub assistants: BTreeMap<AssistantName, Assistant>,
     /// Where intents lie.
@@ -75,6 +79,8 @@ pub struct Target {
 /// A virtual model: routes, tried in order.
 #[derive(Clone)]
 pub struct Assistant {
+    /// Who may ask for it.
+    pub teams: Teams,
     /// The routes; the last one matches everything.
     pub routes: Vec<Route>,
 }
@@ -141,6 +147,27 @@ impl Plan {
             centroids: Arc::new(centroids),
             ..self.clone()
         })
+    }
+
+    /// What a tenant may ask for. To it, there is nothing else.
+    pub fn assistants_of<'p>(
+        &'p self,
+        tenant: &Tenant,
+    ) -> impl Iterator<Item = (&'p AssistantName, &'p Assistant)> {
+        self.assistants
+            .iter()
+            .filter(|(_, assistant)| assistant.teams.admit(tenant))
+    }
+
+    /// The same plan for somebody who has the configuration itself, as on the command line: no key is
+    /// asked for, and every assistant can be.
+    #[must_use]
+    pub fn without_keys(mut self) -> Self {
+        self.access = Access::Anyone;
+        for assistant in self.assistants.values_mut() {
+            assistant.teams = Teams::All;
+        }
+        self
     }
 
     /// A model by its position. Positions come from this plan, so there is always one.

@@ -8,9 +8,9 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
 use crate::domain::event::{FailoverReason, Failure};
-use crate::domain::name::AssistantName;
 use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
 use crate::encoder::{Class, Embedding, Refusal};
+use crate::engine::error::KeyProblem;
 use crate::engine::execute::{Draft, Run};
 use crate::engine::ledger::Ledger;
 use crate::engine::passages;
@@ -221,19 +221,19 @@ impl Decided {
     }
 }
 
-/// The assistant that was asked for.
+/// The assistant that was asked for. One that the caller may not use is as good as none.
 fn find<'p>(plan: &'p Plan, asked: &str, ledger: &mut Ledger) -> Result<&'p Assistant, Error> {
-    let (name, assistant) =
-        plan.assistants
-            .get_key_value(asked)
-            .ok_or_else(|| Error::UnknownModel {
-                asked: asked.to_owned(),
-                known: plan
-                    .assistants
-                    .keys()
-                    .map(AssistantName::to_string)
-                    .collect(),
-            })?;
+    let Some(tenant) = ledger.record.tenant.clone() else {
+        return Err(Error::Unauthenticated(KeyProblem::Missing));
+    };
+    let found = plan.assistants.get_key_value(asked);
+    let Some((name, assistant)) = found.filter(|(_, found)| found.teams.admit(&tenant)) else {
+        let known = plan.assistants_of(&tenant);
+        return Err(Error::UnknownModel {
+            asked: asked.to_owned(),
+            known: known.map(|(name, _)| name.to_string()).collect(),
+        });
+    };
     ledger.asked(name);
     Ok(assistant)
 }

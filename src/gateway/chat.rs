@@ -5,37 +5,35 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use crate::domain::chat::{Answer, UsageReport};
 use crate::domain::record::Record;
-use crate::engine::ledger::Ledger;
 use crate::engine::serve::{Piece, Served};
 use crate::engine::{Engine, Reply};
-use crate::gateway::{error, headers};
+use crate::gateway::asked::DryRun;
+use crate::gateway::incoming::Incoming;
+use crate::gateway::{error, headers, route};
 use crate::wire::{Inbound, Stamp, StreamWriter};
 
 const DIALECT: Inbound = Inbound::OpenAi;
 
 /// Answers a conversation.
-pub(super) async fn complete(
-    State(engine): State<Arc<Engine>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let request_id = headers::request_id(&headers);
-    let ledger = Ledger::open(&engine, "/v1/chat/completions", request_id);
-    let request = body
-        .map_err(|rejection| error::unreadable(&rejection))
-        .and_then(|body| Ok(DIALECT.read_request(&body)?));
+pub(super) async fn complete(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    let ledger = incoming.open(&engine, "/v1/chat/completions");
+    let request = incoming.admitted().and_then(|admitted| {
+        let request = DIALECT.read_request(&admitted.body)?;
+        Ok((admitted.dry_run, request))
+    });
     let (served, asked) = match request {
-        Ok(request) => (engine.answer(&request, ledger).await, request.usage_report),
+        Ok((DryRun::Yes, request)) => {
+            return route::dry_run(&engine, &request, ledger, DIALECT).await;
+        }
+        Ok((DryRun::No, request)) => (engine.answer(&request, ledger).await, request.usage_report),
         Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),
     };
     let created_unix_s = engine.clock().wall().as_secs();

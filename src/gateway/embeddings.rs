@@ -4,20 +4,17 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::record::Outcome;
 use crate::encoder::{Class, Embedding, Passage, Refusal};
-use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
+use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers};
 
 /// The most texts of one request, as OpenAI has it.
@@ -49,13 +46,9 @@ enum Encoding {
 }
 
 /// Embeds texts.
-pub(super) async fn embed(
-    State(engine): State<Arc<Engine>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let mut ledger = Ledger::open(&engine, "/v1/embeddings", headers::request_id(&headers));
-    match embeddings(&engine, body).await {
+pub(super) async fn embed(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    let mut ledger = incoming.open(&engine, "/v1/embeddings");
+    match embeddings(&engine, &incoming).await {
         Ok(answer) => {
             ledger.record.outcome = Outcome::Answered;
             let mut response = Json(answer).into_response();
@@ -71,8 +64,8 @@ pub(super) async fn embed(
     }
 }
 
-async fn embeddings(engine: &Engine, body: Result<Bytes, BytesRejection>) -> Result<Value, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
+async fn embeddings(engine: &Engine, incoming: &Incoming) -> Result<Value, Error> {
+    let body = incoming.admitted()?.body;
     let ask: Ask = serde_json::from_slice(&body).map_err(|problem| {
         invalid(
             None,

@@ -5,7 +5,7 @@ use crate::engine::Error;
 use crate::gateway::BODY_BYTES_MAX;
 use crate::wire::{ErrorText, Inbound, Malformed};
 use axum::extract::rejection::BytesRejection;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
@@ -19,6 +19,10 @@ pub(super) fn respond_in(dialect: Inbound, error: &Error, request_id: &str) -> R
     let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let body = body(dialect, error, request_id);
     let mut response = (status, [(CONTENT_TYPE, "application/json")], body).into_response();
+    if let Error::Unauthenticated(_) = error {
+        let scheme = HeaderValue::from_static("Bearer");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+    }
     if let Error::Upstream(failure) = error
         && let Some(retry_after) = failure.upstream.as_ref().and_then(|it| it.retry_after)
     {
@@ -134,6 +138,7 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
 
     use crate::domain::chat::Format;
     use crate::domain::event::{FailoverReason, Failure};
+    use crate::engine::error::KeyProblem;
 
     let failure = |kind, status: Option<u16>| {
         Error::Upstream(Failure {
@@ -164,6 +169,7 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
     };
     [
         invalid,
+        Error::Unauthenticated(KeyProblem::Missing),
         unknown,
         Error::TooLarge { bytes_max: 0 },
         failure(FailureKind::Unsayable, None),

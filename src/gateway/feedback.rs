@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -14,6 +12,7 @@ use crate::domain::feedback::Judgement;
 use crate::engine::feedback::Said;
 use crate::engine::{Engine, Error};
 use crate::gateway::error;
+use crate::gateway::incoming::Incoming;
 
 /// What a caller writes.
 #[derive(Debug, Deserialize)]
@@ -29,11 +28,8 @@ struct Body {
 }
 
 /// Notes feedback, and answers when it is written.
-pub(super) async fn note(
-    State(engine): State<Arc<Engine>>,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let noted = match read(body) {
+pub(super) async fn note(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    let noted = match read(&incoming) {
         Ok(said) => engine.note(said).await,
         Err(error) => Err(error),
     };
@@ -48,8 +44,8 @@ pub(super) async fn note(
     }
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Said, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
+fn read(incoming: &Incoming) -> Result<Said, Error> {
+    let body = incoming.admitted()?.body;
     let body: Body = serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
         param: None,
         message: format!("the request's body cannot be read: {problem}"),

@@ -17,7 +17,8 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
     headers
         .get(REQUEST_ID)
         .and_then(|value| value.to_str().ok())
-        .filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX)
+        .filter(|id| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()))
+        .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
         .map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
 }
 

@@ -1,11 +1,14 @@
 //! The HTTP side: reads requests, writes answers, and decides nothing.
 
+mod asked;
+mod auth;
 mod chat;
 mod embeddings;
 mod error;
 mod feedback;
 mod headers;
 mod health;
+mod incoming;
 mod models;
 mod route;
 
@@ -37,6 +40,8 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/v1/embeddings", post(embeddings::embed))
         .route("/v1/feedback", post(feedback::note))
         .route("/v1/models", get(models::list))
+        // Names of assistants may hold slashes.
+        .route("/v1/models/{*id}", get(models::one))
         .route("/v1/route", post(route::one))
         .route("/v1/route/batch", post(route::batch))
         .route("/healthz", get(health::live))

@@ -4,21 +4,25 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
-use axum::http::HeaderMap;
+use axum::http::HeaderValue;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::chat::{Message, Role};
+use crate::domain::caller::Tenant;
+use crate::domain::chat::{Message, Request, Role};
 use crate::domain::record::Record;
 use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
+use crate::gateway::asked::DRY_RUN;
+use crate::gateway::incoming::{Admitted, Incoming};
 use crate::gateway::{error, headers};
 use crate::wire::Inbound;
+
+/// Where batches are sent to.
+const BATCH: &str = "/v1/route/batch";
 
 /// The most prompts of one batch: as many as the encoder works off within a second or two.
 const BATCH_PROMPTS_MAX: usize = 256;
@@ -50,14 +54,11 @@ struct Batch {
 }
 
 /// Decides on one prompt.
-pub(super) async fn one(
-    State(engine): State<Arc<Engine>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let ledger = Ledger::open(&engine, "/v1/route", headers::request_id(&headers));
-    let prompt = read::<Prompt>(body).and_then(|prompt| {
-        let asked = assistant(&engine, prompt.model.as_deref())?;
+pub(super) async fn one(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    let ledger = incoming.open(&engine, "/v1/route");
+    let prompt = incoming.admitted().and_then(|admitted| {
+        let mut prompt = read::<Prompt>(&admitted)?;
+        let asked = assistant(&engine, &admitted.tenant, prompt.model.take())?;
         Ok((asked, messages(prompt)?))
     });
     let decided = match prompt {
@@ -68,32 +69,51 @@ pub(super) async fn one(
         }
         Err(error) => Decided::failed(error, ledger).await,
     };
+    respond(&decided, &engine, Inbound::OpenAi)
+}
+
+/// Decides on a request that would have been answered otherwise.
+pub(super) async fn dry_run(
+    engine: &Arc<Engine>,
+    request: &Request,
+    ledger: Ledger,
+    dialect: Inbound,
+) -> Response {
+    let decided = engine
+        .decide(
+            &request.model,
+            &request.messages,
+            Class::Interactive,
+            ledger,
+        )
+        .await;
+    let mut response = respond(&decided, engine, dialect);
+    response
+        .headers_mut()
+        .insert(DRY_RUN, HeaderValue::from_static("true"));
+    response
+}
+
+fn respond(decided: &Decided, engine: &Engine, dialect: Inbound) -> Response {
+    let record = &decided.record;
     let mut response = match &decided.outcome {
-        Ok(()) => Json(with_drift(
-            explanation(&decided.record),
-            &decided.record,
-            &engine,
-        ))
-        .into_response(),
-        Err(error) => error::respond(error),
+        Ok(()) => Json(with_drift(explanation(record), record, engine)).into_response(),
+        Err(error) => error::respond_in(dialect, error, &record.request_id),
     };
-    headers::write(&decided.record, response.headers_mut());
+    headers::write(record, response.headers_mut());
     response
 }
 
 /// Decides on several prompts at once, each for itself.
-pub(super) async fn batch(
-    State(engine): State<Arc<Engine>>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let request_id = headers::request_id(&headers);
-    match read_batch(&engine, body) {
+pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    // The batch itself leaves a record only if it cannot be read; else each of its prompts does.
+    match read_batch(&engine, &incoming) {
         Ok((asked, texts)) => {
             let decisions: Vec<Value> = stream::iter(texts.into_iter().enumerate())
                 .map(|(position, text)| {
-                    let id = format!("{request_id}-{position}");
-                    let ledger = Ledger::open(&engine, "/v1/route/batch", id);
+                    let id = format!("{}-{position}", incoming.request_id);
+                    let mut ledger = Ledger::open(&engine, BATCH, id);
+                    incoming.introduce(&mut ledger);
                     let (engine, asked) = (&engine, &asked);
                     async move {
                         engine
@@ -109,23 +129,22 @@ pub(super) async fn batch(
                 .collect()
                 .await;
             let body = Json(json!({ "decisions": decisions }));
-            ([("x-request-id", request_id)], body).into_response()
+            ([("x-request-id", incoming.request_id)], body).into_response()
         }
         Err(error) => {
-            let ledger = Ledger::open(&engine, "/v1/route/batch", request_id);
-            let decided = Decided::failed(error.clone(), ledger).await;
-            let mut response = error::respond(&error);
-            headers::write(&decided.record, response.headers_mut());
-            response
+            let ledger = incoming.open(&engine, BATCH);
+            respond(
+                &Decided::failed(error, ledger).await,
+                &engine,
+                Inbound::OpenAi,
+            )
         }
     }
 }
 
-fn read_batch(
-    engine: &Engine,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<(String, Vec<String>), Error> {
-    let batch = read::<Batch>(body)?;
+fn read_batch(engine: &Engine, incoming: &Incoming) -> Result<(String, Vec<String>), Error> {
+    let admitted = incoming.admitted()?;
+    let batch = read::<Batch>(&admitted)?;
     if batch.texts.is_empty() || BATCH_PROMPTS_MAX < batch.texts.len() {
         return Err(Error::Invalid {
             param: Some("texts".to_owned()),
@@ -135,36 +154,37 @@ fn read_batch(
             ),
         });
     }
-    Ok((assistant(engine, batch.model.as_deref())?, batch.texts))
+    let asked = assistant(engine, &admitted.tenant, batch.model)?;
+    Ok((asked, batch.texts))
 }
 
-fn read<T: serde::de::DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
-    serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
+fn read<T: serde::de::DeserializeOwned>(admitted: &Admitted) -> Result<T, Error> {
+    serde_json::from_slice(&admitted.body).map_err(|problem| Error::Invalid {
         param: None,
         message: format!("the request's body cannot be read: {problem}"),
     })
 }
 
-/// The assistant that was named, or the only one there is.
-fn assistant(engine: &Engine, asked: Option<&str>) -> Result<String, Error> {
-    let plan = engine.plan();
-    let mut names = plan.assistants.keys();
-    match (asked, names.next(), names.next()) {
-        (Some(asked), ..) => Ok(asked.to_owned()),
-        (None, Some(only), None) => Ok(only.to_string()),
-        (None, ..) => Err(Error::Invalid {
-            param: Some("model".to_owned()),
-            message: format!(
-                "there are several assistants; name one in `model`: {}",
-                plan.assistants
-                    .keys()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ),
-        }),
+/// The assistant that was named, or the only one that the caller may ask.
+fn assistant(engine: &Engine, tenant: &Tenant, asked: Option<String>) -> Result<String, Error> {
+    if let Some(asked) = asked {
+        return Ok(asked);
     }
+    let plan = engine.plan();
+    let names = plan.assistants_of(tenant).map(|(name, _)| name.to_string());
+    let mut names: Vec<String> = names.collect();
+    let message = match names.len() {
+        1 => return Ok(names.remove(0)),
+        0 => "there is no assistant that you may ask".to_owned(),
+        _ => format!(
+            "there are several assistants; name one in `model`: {}",
+            names.join(", ")
+        ),
+    };
+    Err(Error::Invalid {
+        param: Some("model".to_owned()),
+        message,
+    })
 }
 
 fn messages(prompt: Prompt) -> Result<Vec<Message>, Error> {

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on fails, and its helpers with it"
 )]
 
+mod access;
 mod architecture;
 mod cli;
 mod config;

@@ -1,10 +1,11 @@
 //! A running server for tests: an engine over the shipped encoder, on a free port.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::header::HeaderName;
 use semroute::clock::{Clock, SystemClock};
 use semroute::config::Environment;
 use semroute::config::assemble::{Assembled, over_encoder};
@@ -12,7 +13,7 @@ use semroute::config::load::{EMBEDDED, parse};
 use semroute::encoder::{self, Encoder, EncoderQueue};
 use semroute::engine::{Engine, Parts};
 use semroute::gateway;
-use semroute::store::RecordLog;
+use semroute::store::{Output, RecordLog, Settings};
 use semroute::telemetry::Metrics;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -26,6 +27,12 @@ pub(crate) fn shipped_encoder() -> Arc<dyn Encoder> {
 
 pub(crate) const NO_ENVIRONMENT: Environment = Environment::from_lookup(|_| None);
 
+fn assembled(config: &str, environment: Environment) -> Assembled {
+    parse(config, PathBuf::from(env!("CARGO_MANIFEST_DIR")))
+        .and_then(|loaded| over_encoder(loaded, shipped_encoder(), environment))
+        .unwrap_or_else(|problems| panic!("{problems}"))
+}
+
 /// A server that ends with the test.
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
@@ -38,25 +45,33 @@ impl Server {
         Self::with(config, encoder::queue::DEPTH_MAX).await
     }
 
+    /// Runs a configuration whose secrets are looked up, and logs into a folder.
+    pub(crate) async fn logging(config: &str, environment: Environment, folder: &Path) -> Self {
+        let assembled = assembled(config, environment);
+        let log = RecordLog::open(&Settings {
+            outputs: vec![Output::Folder(folder.to_owned())],
+            rotation: assembled.rotation(),
+            wall: Arc::new(|| Duration::ZERO),
+            on_lost: Arc::new(|| {}),
+        });
+        Self::over(assembled, encoder::queue::DEPTH_MAX, log.unwrap()).await
+    }
+
     /// The same over an encoder that has too much to do for any prompt.
     pub(crate) async fn saturated() -> Self {
         Self::with(None, 0).await
     }
 
     async fn with(config: Option<&str>, depth_max: usize) -> Self {
-        let text = config.unwrap_or(EMBEDDED);
-        let loaded = parse(text, PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-        let assembled = loaded
-            .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
-            .unwrap_or_else(|problems| panic!("{problems}"));
-        Self::over(assembled, depth_max).await
+        let assembled = assembled(config.unwrap_or(EMBEDDED), NO_ENVIRONMENT);
+        Self::over(assembled, depth_max, RecordLog::none()).await
     }
 
     #[expect(
         clippy::disallowed_methods,
         reason = "the server ends with the test's runtime"
     )]
-    async fn over(assembled: Assembled, depth_max: usize) -> Self {
+    async fn over(assembled: Assembled, depth_max: usize, log: RecordLog) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
         let monotonic = Arc::clone(&clock);
         let queue = encoder::queue::Settings {
@@ -77,7 +92,7 @@ impl Server {
             static_encoding: assembled.static_encoding,
             clock,
             metrics: Arc::new(Metrics::new()),
-            log: RecordLog::none(),
+            log,
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -119,7 +134,7 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    async fn of(response: reqwest::Response) -> Self {
+    pub(crate) async fn of(response: reqwest::Response) -> Self {
         Self {
             status: response.status().as_u16(),
             headers: response.headers().clone(),
@@ -131,6 +146,11 @@ impl Reply {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Which headers it has.
+    pub(crate) fn header_names(&self) -> Vec<&str> {
+        self.headers.keys().map(HeaderName::as_str).collect()
     }
 
     pub(crate) fn json(&self) -> Value {

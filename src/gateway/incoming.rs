@@ -1,0 +1,98 @@
+//! A request as every endpoint takes it: who asks, what beside the body, and the body.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use futures_util::StreamExt;
+
+use crate::domain::caller::Tenant;
+use crate::engine::ledger::Ledger;
+use crate::engine::{Engine, Error};
+use crate::gateway::asked::{self, Asked, DryRun};
+use crate::gateway::{BODY_BYTES_MAX, auth, error, headers};
+
+/// A request. What is wrong with it is told by [`admitted`](Self::admitted), so that each endpoint can
+/// tell it in the shape that its clients read.
+pub(super) struct Incoming {
+    /// The caller's id of it, or a new one.
+    pub(super) request_id: String,
+    tenant: Result<Tenant, Error>,
+    asked: Result<Asked, Error>,
+    body: Result<Bytes, Error>,
+}
+
+/// A request whose caller may ask and whose body was read.
+pub(super) struct Admitted {
+    /// On whose behalf it comes.
+    pub(super) tenant: Tenant,
+    /// Whether the caller only wants to know what would be done.
+    pub(super) dry_run: DryRun,
+    /// The body.
+    pub(super) body: Bytes,
+}
+
+impl Incoming {
+    /// Opens the request's ledger and notes who asks.
+    pub(super) fn open(&self, engine: &Arc<Engine>, endpoint: &'static str) -> Ledger {
+        let mut ledger = Ledger::open(engine, endpoint, self.request_id.clone());
+        self.introduce(&mut ledger);
+        ledger
+    }
+
+    /// Notes who asks, as far as it is known, and what they say of the request.
+    pub(super) fn introduce(&self, ledger: &mut Ledger) {
+        if let Ok(tenant) = &self.tenant {
+            ledger.came_from(tenant.clone());
+            if let Ok(asked) = &self.asked {
+                ledger.said(asked.metadata.clone(), asked.conversation.clone());
+            }
+        }
+    }
+
+    /// The request, or why it is not looked at.
+    pub(super) fn admitted(&self) -> Result<Admitted, Error> {
+        Ok(Admitted {
+            tenant: self.tenant.clone()?,
+            dry_run: self.asked.as_ref().map_err(Error::clone)?.dry_run,
+            body: self.body.clone()?,
+        })
+    }
+}
+
+impl FromRequest<Arc<Engine>> for Incoming {
+    type Rejection = Infallible;
+
+    async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Infallible> {
+        let request_id = headers::request_id(request.headers());
+        let tenant = auth::tenant(&engine.plan(), request.headers());
+        let asked = asked::read(request.headers());
+        let body = if tenant.is_ok() {
+            let body = Bytes::from_request(request, engine).await;
+            body.map_err(|rejection| error::unreadable(&rejection))
+        } else {
+            discard(request).await;
+            Ok(Bytes::new())
+        };
+        Ok(Self {
+            request_id,
+            tenant,
+            asked,
+            body,
+        })
+    }
+}
+
+/// Reads a body to its end and keeps nothing of it. Strangers must not fill the memory; but a client
+/// that is still writing when it is answered sees a broken connection, and not why.
+async fn discard(request: Request) {
+    let mut pieces = request.into_body().into_data_stream();
+    let mut n_bytes = 0;
+    while let Some(Ok(piece)) = pieces.next().await {
+        n_bytes += piece.len();
+        if BODY_BYTES_MAX < n_bytes {
+            return;
+        }
+    }
+}

@@ -1,0 +1,605 @@
+//! Who may ask for what, and what callers say in headers, over real HTTP.
+
+use std::fmt::Write;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use futures_util::FutureExt;
+use reqwest::Method;
+use semroute::config::Environment;
+use semroute::domain::caller::Tenant;
+use semroute::domain::chat::Message;
+use semroute::encoder::{Class, queue};
+use semroute::engine::Error;
+use semroute::engine::error::KeyProblem;
+use semroute::engine::ledger::Ledger;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+
+use crate::engine::{engine_of, said};
+use crate::support::{Reply, Server};
+
+const CLINIC: &str = "clinic-3f9a1c77e05b";
+const CLINIC_NEW: &str = "clinic-88d02be4416f";
+const LAB: &str = "lab-5c1e9b7730aa42";
+const STRANGER: &str = "stranger-0123456789";
+
+const ENVIRONMENT: Environment = Environment::from_lookup(|name| {
+    let key = match name {
+        "CLINIC_KEY" => CLINIC,
+        "CLINIC_KEY_NEW" => CLINIC_NEW,
+        // A line break at the end is easily caught along with a key.
+        "LAB_KEY" => "lab-5c1e9b7730aa42\n",
+        _ => return None,
+    };
+    Some(key.to_owned())
+});
+
+const CONFIG: &str = "
+providers:
+  demo: { kind: simulated }
+models:
+  small: { provider: demo }
+assistants:
+  common:       { routes: [{ name: only, to: small }] }
+  team/clinics: { teams: [clinic], routes: [{ name: only, to: small }] }
+teams:
+  clinic: { keys: [env:CLINIC_KEY, env:CLINIC_KEY_NEW] }
+  lab:    { keys: [env:LAB_KEY] }
+";
+
+type Headers<'a> = &'a [(&'a str, &'a str)];
+
+struct Guarded {
+    server: Server,
+    folder: tempfile::TempDir,
+}
+
+impl Guarded {
+    async fn start() -> Self {
+        Self::of(CONFIG).await
+    }
+
+    async fn of(config: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let server = Server::logging(config, ENVIRONMENT, folder.path()).await;
+        Self { server, folder }
+    }
+
+    async fn send(&self, method: Method, path: &str, headers: Headers<'_>, body: Value) -> Reply {
+        let mut request = self.server.client.request(method, self.server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, value.as_bytes());
+        }
+        let sent = request.body(body.to_string()).send().await;
+        Reply::of(sent.unwrap()).await
+    }
+
+    async fn chat(&self, model: &str, headers: Headers<'_>) -> Reply {
+        let path = "/v1/chat/completions";
+        self.send(Method::POST, path, headers, question(model))
+            .await
+    }
+
+    async fn get(&self, path: &str, headers: Headers<'_>) -> Reply {
+        self.send(Method::GET, path, headers, Value::Null).await
+    }
+
+    fn records(&self) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap();
+        let lines = text.lines().map(serde_json::from_str);
+        lines.collect::<Result<_, _>>().unwrap()
+    }
+
+    fn last_record(&self) -> Value {
+        self.records().pop().unwrap()
+    }
+}
+
+fn question(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "good morning" }] })
+}
+
+fn bearer(key: &str) -> [(&'static str, String); 1] {
+    [("authorization", format!("Bearer {key}"))]
+}
+
+fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
+    let pairs = headers.iter().map(|(name, value)| (*name, value.as_str()));
+    pairs.collect()
+}
+
+/// Every path that needs a key, with a body that it takes.
+fn guarded_paths() -> Vec<(Method, &'static str, Value)> {
+    let embeddings = json!({ "model": "all-MiniLM-L6-v2", "input": "hello" });
+    let batch = json!({ "model": "common", "texts": ["hello"] });
+    let feedback = json!({ "request_id": "a", "outcome": "right" });
+    vec![
+        (Method::POST, "/v1/chat/completions", question("common")),
+        (Method::POST, "/v1/embeddings", embeddings),
+        (
+            Method::POST,
+            "/v1/route",
+            json!({ "model": "common", "text": "hello" }),
+        ),
+        (Method::POST, "/v1/route/batch", batch),
+        (Method::POST, "/v1/feedback", feedback),
+        (Method::GET, "/v1/models", Value::Null),
+        (Method::GET, "/v1/models/common", Value::Null),
+    ]
+}
+
+#[tokio::test]
+async fn each_header_of_each_family_of_clients_tells_the_team() {
+    let guarded = Guarded::start().await;
+    let bearer = format!("Bearer {LAB}");
+    for (headers, team) in [
+        (&[("authorization", bearer.as_str())][..], "lab"),
+        (&[("x-api-key", CLINIC)], "clinic"),
+        (&[("api-key", CLINIC_NEW)], "clinic"),
+        (
+            &[("authorization", bearer.as_str()), ("x-api-key", LAB)],
+            "lab",
+        ),
+    ] {
+        let reply = guarded.chat("common", headers).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(guarded.last_record()["tenant"], team);
+    }
+}
+
+#[tokio::test]
+async fn every_path_under_v1_wants_a_key_and_takes_a_right_one() {
+    let guarded = Guarded::start().await;
+    for (method, path, body) in guarded_paths() {
+        for headers in [&[][..], &[("x-api-key", STRANGER)], &[("x-api-key", "")]] {
+            let reply = guarded
+                .send(method.clone(), path, headers, body.clone())
+                .await;
+            let code = "invalid_api_key".to_owned();
+            assert_eq!(reply.error(), (401, code, String::new()), "{path}");
+            assert_eq!(reply.json()["error"]["type"], "invalid_request_error");
+            assert_eq!(reply.header("www-authenticate"), "Bearer");
+            let message = reply.json()["error"]["message"].to_string();
+            assert!(message.contains("Authorization: Bearer KEY"), "{message}");
+        }
+        let reply = guarded
+            .send(method, path, &[("x-api-key", LAB)], body)
+            .await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(guarded.get(path, &[]).await.status, 200, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_key_is_told_and_recorded_without_a_tenant() {
+    let guarded = Guarded::start().await;
+    for (headers, words) in [
+        (&[][..], "no API key came"),
+        (&[("authorization", "Basic abc")], "no bearer token"),
+        (&[("api-key", STRANGER)], "is not known here"),
+        (
+            &[("api-key", CLINIC), ("x-api-key", LAB)],
+            "keys that differ",
+        ),
+    ] {
+        let reply = guarded.chat("common", headers).await;
+        let message = reply.json()["error"]["message"].to_string();
+        assert!(message.contains(words), "{message}");
+        let record = guarded.last_record();
+        assert_eq!(record["tenant"], Value::Null);
+        assert_eq!(record["assistant"], Value::Null);
+        assert_eq!(
+            record["outcome"],
+            json!({ "kind": "failed", "status": 401, "error_type": "caller", "code": "invalid_api_key" })
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_long_body_of_a_stranger_is_answered_all_the_same() {
+    let guarded = Guarded::start().await;
+    let body = json!({ "text": "x".repeat(4 << 20) });
+    let reply = guarded.send(Method::POST, "/v1/route", &[], body).await;
+    assert_eq!(reply.error().0, 401);
+}
+
+#[tokio::test]
+async fn without_teams_everybody_is_anonymous_and_no_key_is_looked_at() {
+    let config = CONFIG.split("teams:\n").next().unwrap();
+    let guarded = Guarded::of(&config.replace("teams: [clinic], ", "teams: all, ")).await;
+    let differing = [("x-api-key", STRANGER), ("api-key", LAB)];
+    for headers in [&[][..], &differing, &[("authorization", "Basic abc")]] {
+        assert_eq!(guarded.chat("team/clinics", headers).await.status, 200);
+        assert_eq!(guarded.last_record()["tenant"], "anonymous");
+    }
+}
+
+#[tokio::test]
+async fn what_a_team_may_not_use_is_as_if_it_were_not() {
+    let guarded = Guarded::start().await;
+    let lab = [("x-api-key", LAB)];
+    let strip = |reply: &Reply, name: &str| reply.text.replace(name, "NAME");
+    for (method, path) in [
+        (Method::POST, "/v1/chat/completions"),
+        (Method::POST, "/v1/route"),
+    ] {
+        let ask = |model: &str| {
+            let body = match path {
+                "/v1/route" => json!({ "model": model, "text": "good morning" }),
+                _ => question(model),
+            };
+            guarded.send(method.clone(), path, &lab, body)
+        };
+        let (forbidden, unknown) = (ask("team/clinics").await, ask("nobody").await);
+        let code = "model_not_found".to_owned();
+        assert_eq!(forbidden.error(), (404, code, "model".to_owned()));
+        assert_eq!(forbidden.status, unknown.status);
+        assert_eq!(strip(&forbidden, "team/clinics"), strip(&unknown, "nobody"));
+        assert!(
+            forbidden.text.contains("there is common\""),
+            "{}",
+            forbidden.text
+        );
+        assert_eq!(forbidden.header_names(), unknown.header_names());
+        assert_eq!(
+            guarded
+                .records()
+                .iter()
+                .rev()
+                .take(2)
+                .map(|it| &it["assistant"])
+                .collect::<Vec<_>>(),
+            [&Value::Null; 2]
+        );
+    }
+    let clinic = guarded.chat("team/clinics", &[("x-api-key", CLINIC)]).await;
+    assert_eq!(clinic.header("x-semroute-assistant"), "team/clinics");
+}
+
+#[tokio::test]
+async fn models_are_listed_by_team_and_one_by_one() {
+    let guarded = Guarded::start().await;
+    let ids = async |key| {
+        let list = guarded
+            .get("/v1/models", &[("x-api-key", key)])
+            .await
+            .json();
+        let ids = list["data"].as_array().unwrap().iter();
+        ids.map(|model| model["id"].as_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(ids(LAB).await, ["common", "all-MiniLM-L6-v2"]);
+    assert_eq!(
+        ids(CLINIC).await,
+        ["common", "team/clinics", "all-MiniLM-L6-v2"]
+    );
+
+    let one = async |key, id: &str| {
+        let path = format!("/v1/models/{id}");
+        guarded.get(&path, &[("x-api-key", key)]).await
+    };
+    for id in [
+        "common",
+        "team/clinics",
+        "team%2Fclinics",
+        "all-MiniLM-L6-v2",
+    ] {
+        let model = one(CLINIC, id).await.json();
+        assert_eq!(model["id"], id.replace("%2F", "/"));
+        assert_eq!(model["object"], "model");
+    }
+    let (forbidden, unknown) = (one(LAB, "team/clinics").await, one(LAB, "nobody").await);
+    assert_eq!(
+        forbidden.error(),
+        (404, "model_not_found".to_owned(), "model".to_owned())
+    );
+    assert_eq!(
+        forbidden.text.replace("team/clinics", "NAME"),
+        unknown.text.replace("nobody", "NAME")
+    );
+    assert_eq!(guarded.get("/v1/models/common", &[]).await.error().0, 401);
+}
+
+#[tokio::test]
+async fn the_assistant_may_be_left_out_where_the_team_has_only_one() {
+    let guarded = Guarded::start().await;
+    let body = json!({ "text": "good morning" });
+    let ask = |key| {
+        let headers = [("x-api-key", key)];
+        let (guarded, body) = (&guarded, body.clone());
+        async move {
+            guarded
+                .send(Method::POST, "/v1/route", &headers, body)
+                .await
+        }
+    };
+    assert_eq!(ask(LAB).await.json()["assistant"], "common");
+    assert_eq!(ask(CLINIC).await.error().2, "model");
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_vouched_for_gets_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = "
+providers: { demo: { kind: simulated } }
+models: { small: { provider: demo } }
+assistants: { common: { routes: [{ name: only, to: small }] } }
+teams: { clinic: { keys: [\"file:KEY\"] } }
+";
+    let file = folder.path().join("key");
+    fs::write(&file, format!("{CLINIC}\n")).unwrap();
+    let config = config.replace("KEY", file.to_str().unwrap());
+    let log = folder.path().join("log");
+    let engine = engine_of(&config, log, |it| queue::Settings { ..it });
+    let decide = async |ledger| {
+        let messages: [Message; 1] = [said("good morning")];
+        let decided = engine.decide("common", &messages, Class::Interactive, ledger);
+        decided.await.outcome
+    };
+    let ledger = || Ledger::open(&engine, "/v1/route", "request-1".to_owned());
+    let refused = Error::Unauthenticated(KeyProblem::Missing);
+    assert_eq!(decide(ledger()).await, Err(refused));
+    let mut vouched_for = ledger();
+    vouched_for.came_from(Tenant::Team("clinic".parse().unwrap()));
+    assert_eq!(decide(vouched_for).await, Ok(()));
+}
+
+#[tokio::test]
+async fn metadata_and_conversation_are_in_the_record_of_each_endpoint() {
+    let guarded = Guarded::start().await;
+    let headers = [
+        ("x-api-key", LAB),
+        (
+            "x-tfy-metadata",
+            r#"{"project": "search", "run": 7, "live": true}"#,
+        ),
+        ("x-semroute-conversation", "c-1"),
+    ];
+    let before = guarded_paths();
+    let leave_records = before.iter().take(4);
+    for (method, path, body) in leave_records {
+        let reply = guarded
+            .send(method.clone(), path, &headers, body.clone())
+            .await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
+        let record = guarded.last_record();
+        let expected = json!({ "project": "search", "run": "7", "live": "true" });
+        assert_eq!(record["metadata"], expected, "{path}");
+        assert_eq!(record["conversation"], "c-1", "{path}");
+        assert_eq!(record["tenant"], "lab", "{path}");
+    }
+    guarded.chat("common", &[("x-api-key", LAB)]).await;
+    let record = guarded.last_record();
+    assert_eq!(record.get("metadata"), None);
+    assert_eq!(record.get("conversation"), None);
+}
+
+#[tokio::test]
+async fn headers_that_cannot_be_read_are_the_callers_error() {
+    let guarded = Guarded::start().await;
+    for (name, value) in [
+        ("x-semroute-metadata", "project=search"),
+        ("x-tfy-metadata", r#"{"a": {}}"#),
+        ("x-semroute-conversation", "two words"),
+        ("x-semroute-dry-run", "yes"),
+    ] {
+        let headers = [("x-api-key", LAB), (name, value)];
+        let reply = guarded.chat("common", &headers).await;
+        let code = "invalid_request".to_owned();
+        assert_eq!(reply.error(), (400, code, name.to_owned()));
+        let message = reply.json()["error"]["message"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        assert!(message.contains(&format!("{value:?}")), "{message}");
+        assert_eq!(guarded.last_record()["tenant"], "lab");
+    }
+    let both = [
+        ("x-api-key", LAB),
+        ("x-semroute-metadata", r#"{"a": 1}"#),
+        ("x-tfy-metadata", r#"{"a": 2}"#),
+    ];
+    assert_eq!(
+        guarded.chat("common", &both).await.error().2,
+        "x-tfy-metadata"
+    );
+}
+
+#[tokio::test]
+async fn a_dry_run_decides_explains_and_asks_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let provider = format!("{{ kind: openai, base_url: \"http://{address}/v1\" }}");
+    let guarded = Guarded::of(&CONFIG.replace("{ kind: simulated }", &provider)).await;
+    let headers = [("x-api-key", LAB), ("x-semroute-dry-run", "true")];
+    let mut streamed = question("common");
+    streamed["stream"] = json!(true);
+    for body in [question("common"), streamed] {
+        let path = "/v1/chat/completions";
+        let reply = guarded.send(Method::POST, path, &headers, body).await;
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(reply.header("x-semroute-dry-run"), "true");
+        assert_eq!(reply.header("content-type"), "application/json");
+        assert_eq!(reply.header("x-semroute-attempts"), "0");
+        let text = json!({ "model": "common", "text": "good morning" });
+        let route = guarded
+            .send(Method::POST, "/v1/route", &headers[..1], text)
+            .await;
+        let keys = |reply: &Reply| {
+            let explained = reply.json();
+            let keys = explained.as_object().unwrap().keys().cloned();
+            keys.collect::<Vec<_>>()
+        };
+        assert_eq!(keys(&reply), keys(&route));
+        for key in ["assistant", "route", "reason", "target"] {
+            assert_eq!(reply.json()[key], route.json()[key], "{key}");
+        }
+        let records = guarded.records();
+        let record = &records[records.len() - 2];
+        assert_eq!(record["endpoint"], path);
+        assert_eq!(record["outcome"]["kind"], "decided");
+        assert_eq!(record["attempts"], json!([]));
+    }
+    assert!(
+        listener.accept().now_or_never().is_none(),
+        "somebody was asked"
+    );
+
+    let unknown = guarded.chat("nobody", &headers).await;
+    assert_eq!(unknown.error().1, "model_not_found");
+}
+
+#[tokio::test]
+async fn a_dry_run_that_is_switched_off_answers() {
+    let guarded = Guarded::start().await;
+    let headers = [("x-api-key", LAB), ("x-semroute-dry-run", "false")];
+    let reply = guarded.chat("common", &headers).await;
+    assert_eq!(reply.json()["object"], "chat.completion");
+    assert_eq!(reply.header("x-semroute-dry-run"), "");
+    assert_eq!(guarded.last_record()["outcome"]["kind"], "answered");
+}
+
+#[tokio::test]
+async fn an_id_that_could_not_stand_in_a_line_is_replaced() {
+    let guarded = Guarded::start().await;
+    let longest = "i".repeat(128);
+    for id in ["mine-1", &longest] {
+        let reply = guarded
+            .chat("common", &[("x-api-key", LAB), ("x-request-id", id)])
+            .await;
+        assert_eq!(reply.header("x-request-id"), id);
+    }
+    for id in ["a b", "a\tb", "ü", "", &format!("{longest}i")] {
+        let reply = guarded
+            .chat("common", &[("x-api-key", LAB), ("x-request-id", id)])
+            .await;
+        let given = reply.header("x-request-id").to_owned();
+        assert!(given != id && given.len() == 36, "{id:?} became {given:?}");
+        assert_eq!(guarded.last_record()["request_id"], given);
+    }
+}
+
+#[tokio::test]
+async fn no_answer_record_or_metric_holds_a_key() {
+    let guarded = Guarded::start().await;
+    let mut said = String::new();
+    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER] {
+        for (method, path, body) in guarded_paths() {
+            let headers = bearer(key);
+            let headers = borrowed(&headers);
+            let reply = guarded.send(method, path, &headers, body).await;
+            writeln!(said, "{reply:?}").unwrap();
+        }
+        let differing = [("x-api-key", key), ("api-key", "another-key-00000")];
+        said += &guarded.chat("common", &differing).await.text;
+    }
+    said += &guarded.get("/metrics", &[]).await.text;
+    said += &guarded.get("/readyz", &[]).await.text;
+    said += &folder_text(guarded.folder.path());
+    assert!(said.contains("\"tenant\":\"clinic\""), "the log was read");
+    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER, "another-key-00000"] {
+        assert!(!said.contains(key), "{key} was told");
+    }
+}
+
+fn folder_text(folder: &Path) -> String {
+    let files = fs::read_dir(folder).unwrap();
+    files
+        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect()
+}
+
+/// The binary over a configuration, with every line that it can log.
+fn served(folder: &Path, config: &str) -> (Child, String, impl FnOnce(Child) -> String) {
+    let path = folder.join("semroute.yaml");
+    fs::write(&path, config).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_semroute"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
+        .arg(path)
+        .env("SEMROUTE_LOG", "trace")
+        .env("CLINIC_KEY", CLINIC)
+        .env("CLINIC_KEY_NEW", CLINIC_NEW)
+        .env("LAB_KEY", LAB)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut greeting = String::new();
+    while !greeting.contains("try: curl") {
+        assert!(0 < stderr.read_line(&mut greeting).unwrap(), "{greeting}");
+    }
+    let mut said = greeting.clone();
+    let rest = move |mut child: Child| {
+        child.kill().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        child.wait().unwrap();
+        said
+    };
+    (child, greeting, rest)
+}
+
+#[tokio::test]
+async fn the_server_says_whether_it_asks_for_keys_and_logs_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let (child, greeting, rest) = served(folder.path(), CONFIG);
+    assert!(greeting.contains("of clinic, lab"), "{greeting}");
+    assert!(!greeting.contains("anonymous"), "{greeting}");
+    let url = greeting.split("http://").nth(1).unwrap();
+    let url = url.split_whitespace().next().unwrap();
+    let client = reqwest::Client::new();
+    for key in [CLINIC, LAB, STRANGER] {
+        let request = client.post(format!("http://{url}/v1/chat/completions"));
+        let request = request.bearer_auth(key).header("x-api-key", key);
+        let reply = request.body(question("common").to_string()).send().await;
+        reply.unwrap().text().await.unwrap();
+    }
+    let said = rest(child);
+    assert!(said.contains("\"tenant\":\"lab\""), "{said}");
+    assert!(said.contains("tenant=\"lab\""), "lines were logged: {said}");
+    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER] {
+        assert!(!said.contains(key), "{key} was logged");
+    }
+
+    let open = CONFIG.split("teams:\n").next().unwrap();
+    let open = open.replace("teams: [clinic], ", "");
+    let (child, greeting, rest) = served(folder.path(), &open);
+    assert!(
+        greeting.contains("every caller is tenant `anonymous`"),
+        "{greeting}"
+    );
+    rest(child);
+}
+
+#[test]
+fn whoever_has_the_configuration_may_ask_for_any_route_on_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("semroute.yaml");
+    fs::write(&path, CONFIG).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_semroute"))
+        .args([
+            "route",
+            "good morning",
+            "--assistant",
+            "team/clinics",
+            "--config",
+        ])
+        .arg(path)
+        .env("CLINIC_KEY", CLINIC)
+        .env("CLINIC_KEY_NEW", CLINIC_NEW)
+        .env("LAB_KEY", LAB)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+}
