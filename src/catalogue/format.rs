@@ -70,6 +70,9 @@ pub(super) struct Line {
 
 /// Reads a catalogue. What is wrong is told with its place.
 pub fn read(text: &str, shelf: Shelf) -> Result<Catalogue, String> {
+    if !text.trim_start().starts_with('{') {
+        return Err("it is not an object; write {\"models\": {…}}".to_owned());
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let file: File = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -121,7 +124,7 @@ pub fn write(catalogue: &Catalogue) -> Result<String, serde_json::Error> {
 
 fn check_name(name: &str) -> Result<(), String> {
     match name.split_once('/') {
-        Some((vendor, model)) if !vendor.is_empty() && !model.is_empty() => Ok(()),
+        Some((whose, model)) if !whose.is_empty() && !model.is_empty() => Ok(()),
         _ => Err(format!(
             "models: {name:?} is no name of an entry; write VENDOR/MODEL, as in \"openai/gpt-5-mini\""
         )),
@@ -129,7 +132,7 @@ fn check_name(name: &str) -> Result<(), String> {
 }
 
 impl Line {
-    pub(super) fn entry(self, shelf: Shelf) -> Result<Entry, String> {
+    pub(super) fn entry(self, place: Shelf) -> Result<Entry, String> {
         Ok(Entry {
             price: self.price()?,
             limits: Limits {
@@ -143,7 +146,7 @@ impl Line {
                 reasoning: Ability::told(self.reasoning),
             },
             source: self.source,
-            shelf,
+            shelf: place,
         })
     }
 

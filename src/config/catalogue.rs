@@ -47,7 +47,7 @@ pub struct Known {
 }
 
 /// Something that may be known, and who said so.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub enum Fact<T> {
     /// The model's own keys.
     Config(T),
@@ -56,13 +56,8 @@ pub enum Fact<T> {
     /// This entry of the catalogue that ships.
     BuiltIn(T, String),
     /// Nobody.
+    #[default]
     Unknown,
-}
-
-impl<T> Default for Fact<T> {
-    fn default() -> Self {
-        Self::Unknown
-    }
 }
 
 impl<T: Copy> Fact<T> {
@@ -238,25 +233,23 @@ enum Refused {
 }
 
 impl Asked<'_> {
-    fn entry(&self, shelf: &Catalogue) -> Result<Option<(String, Entry)>, Refused> {
+    fn entry(&self, among: &Catalogue) -> Result<Option<(String, Entry)>, Refused> {
         match (self.model.catalogue.as_deref(), self.vendor) {
             (Some(NO_ENTRY), _) | (None, None) => Ok(None),
-            (Some(name), _) => match shelf.get(name) {
-                Some(entry) => Ok(Some((name.to_owned(), entry.clone()))),
-                None => {
-                    let hint = nearest(name, shelf);
-                    Err(Refused::Wrong(format!(
-                        "the catalogue has no entry {name:?}{hint}"
-                    )))
-                }
-            },
-            (None, Some(vendor)) => self.found(vendor, shelf),
+            (Some(name), _) => {
+                let entry = among.get(name).cloned().ok_or_else(|| {
+                    let hint = nearest(name, among);
+                    Refused::Wrong(format!("the catalogue has no entry {name:?}{hint}"))
+                })?;
+                Ok(Some((name.to_owned(), entry)))
+            }
+            (None, Some(vendor)) => self.found(vendor, among),
         }
     }
 
-    fn found(&self, vendor: &str, shelf: &Catalogue) -> Result<Option<(String, Entry)>, Refused> {
+    fn found(&self, vendor: &str, among: &Catalogue) -> Result<Option<(String, Entry)>, Refused> {
         let upstream = self.upstream;
-        match shelf.find(vendor, upstream) {
+        match among.find(vendor, upstream) {
             Found::Entry { name, entry } => Ok(Some((name, entry))),
             Found::Ambiguous { names } => Err(Refused::Unknown(format!(
                 "is unknown: {} have {upstream:?} at different prices; name one with `catalogue`, or give the price",

@@ -10,6 +10,7 @@
 mod architecture;
 mod cli;
 mod config;
+mod costs;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;
