@@ -154,7 +154,7 @@ impl Ledger {
     /// Notes a whole answer, whose text is wanted if its tokens were not counted.
     pub fn answer_came(&mut self, answer: &Answer) {
         if let (Some(call), None) = (&mut self.call, answer.usage) {
-            call.spent.add_text(&answer.text);
+            call.spent.add_answer(answer);
         }
         self.call_answered(answer.usage);
     }

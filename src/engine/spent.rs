@@ -5,9 +5,10 @@
 //! goes by, and counted if the provider's own count is missing.
 
 use crate::budget::tokens;
-use crate::domain::chat::{Chunk, Counter, OriginalRequest, Usage};
+use crate::domain::chat::{Answer, Body, Chunk, Counter, Delta, OriginalRequest, Usage};
+use crate::domain::conversation::Part;
 use crate::domain::record::AttemptResult;
-use crate::wire::Dialect;
+use crate::wire::Inbound;
 
 /// How much of an answer's text is kept to be counted. It is some hundred times the length of a long
 /// answer; what goes past it is taken to go on as it began.
@@ -35,12 +36,28 @@ impl Spent {
     /// Takes a piece of the answer into account.
     pub(super) fn add(&mut self, chunk: &Chunk) {
         self.add_text(&chunk.text);
+        if let Body::Read(deltas) = &chunk.body {
+            for delta in deltas {
+                self.add_text(beside_text(delta));
+            }
+        }
         // Providers that count more than once repeat a running total.
         self.told = chunk.usage.or(self.told);
     }
 
-    /// Takes text of the answer into account.
-    pub(super) fn add_text(&mut self, text: &str) {
+    /// Takes a whole answer into account.
+    pub(super) fn add_answer(&mut self, answer: &Answer) {
+        self.add_text(&answer.text);
+        if let Body::Read(completion) = &answer.body {
+            for part in &completion.parts {
+                let (text, more) = part_beside_text(part);
+                self.add_text(text);
+                self.add_text(more);
+            }
+        }
+    }
+
+    fn add_text(&mut self, text: &str) {
         let room = KEPT_BYTES_MAX.saturating_sub(self.kept.len());
         let is_whole = self.kept.len() as u64 == self.n_bytes;
         if is_whole {
@@ -76,8 +93,8 @@ impl Spent {
     }
 
     fn counted(&self) -> Option<Usage> {
-        let dialect = Dialect::of(self.asked.format);
-        let request = dialect.read_request(self.asked.text.as_bytes()).ok()?;
+        let format = Inbound::of(self.asked.format)?;
+        let request = format.read_request(self.asked.text.as_bytes()).ok()?;
         let texts = request.messages.iter().map(|message| message.text.as_str());
         Some(Usage {
             counted_by: Counter::Semroute,
@@ -90,6 +107,30 @@ impl Spent {
     }
 }
 
+/// What a piece adds that is written and billed, but no part of the text. What nobody understood,
+/// because it travels verbatim, is not seen here.
+fn beside_text(delta: &Delta) -> &str {
+    match delta {
+        Delta::Thought(text) | Delta::Refusal(text) => text,
+        Delta::ToolCallBegun { name, .. } => name,
+        Delta::ToolCallArguments { json, .. } => json,
+        Delta::Text(_) | Delta::ThoughtSignature(_) => "",
+    }
+}
+
+/// The same of a part of a whole answer.
+fn part_beside_text(part: &Part) -> (&str, &str) {
+    match part {
+        Part::Thought { text, .. } | Part::Refusal(text) => (text, ""),
+        Part::ToolCall(call) => (&call.name, &call.arguments),
+        Part::Text(_)
+        | Part::Image(_)
+        | Part::Document { .. }
+        | Part::Audio(_)
+        | Part::ToolResult(_) => ("", ""),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,7 +140,7 @@ mod tests {
 
     fn spent(texts: &[&str]) -> Spent {
         let body = br#"{"model":"a","messages":[{"role":"user","content":"hello world"}]}"#;
-        let request = Dialect::OpenAi.read_request(body).unwrap();
+        let request = Inbound::OpenAi.read_request(body).unwrap();
         let mut spent = Spent::on(request.original);
         for text in texts {
             spent.add(&piece(text, None));
@@ -111,7 +152,8 @@ mod tests {
         Chunk {
             text: text.to_owned(),
             usage,
-            ..Chunk::default()
+            finish: None,
+            body: Body::Read(Vec::new()),
         }
     }
 
@@ -154,6 +196,27 @@ mod tests {
         let mut cut = spent(&["hello"]);
         cut.add(&piece(" world", Some(Usage::of(500, 9))));
         assert_eq!(cut.usage(CUT, None), Some(Usage::of(500, 9)));
+    }
+
+    #[test]
+    fn a_tool_call_is_counted_with_the_text() {
+        let mut spent = spent(&["hello world"]);
+        spent.add(&Chunk {
+            body: Body::Read(vec![
+                Delta::ToolCallBegun {
+                    call_idx: 0,
+                    id: "1".to_owned(),
+                    name: " find".to_owned(),
+                },
+                Delta::ToolCallArguments {
+                    call_idx: 0,
+                    json: " it".to_owned(),
+                },
+            ]),
+            ..piece("", None)
+        });
+        let usage = spent.usage(AttemptResult::Answered, None);
+        assert_eq!(usage, Some(counted(8, 4)));
     }
 
     #[test]

@@ -15,7 +15,7 @@ use semroute::domain::quantity::PicoUsd;
 use semroute::engine::Reply;
 use semroute::engine::ledger::Ledger;
 use semroute::engine::serve::Piece;
-use semroute::wire::Dialect;
+use semroute::wire::Inbound;
 use serde_json::{Value, json};
 
 use crate::engine::engine;
@@ -310,7 +310,7 @@ async fn a_stream_that_its_caller_leaves_costs_what_had_come() {
         "model": "assistant", "stream": true,
         "messages": [{ "role": "user", "content": "good morning" }],
     });
-    let request = Dialect::OpenAi
+    let request = Inbound::OpenAi
         .read_request(body.to_string().as_bytes())
         .unwrap();
     let ledger = Ledger::open(&engine, "/v1/chat/completions", "left".to_owned());

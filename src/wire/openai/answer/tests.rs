@@ -139,8 +139,8 @@ fn cached_and_reasoning_tokens_are_read_however_they_are_told() {
         ),
     ] {
         let text = json!({ "choices": [{ "message": { "content": "a" } }], "usage": usage });
-        let read = OPENAI.read_answer(&text.to_string()).unwrap().usage;
-        assert_eq!(read, Some(expected), "{usage}");
+        let found = read(&text.to_string()).unwrap().usage;
+        assert_eq!(found, Some(expected), "{usage}");
     }
 }
 
@@ -154,18 +154,20 @@ fn cached_and_reasoning_tokens_are_written_where_openai_has_them() {
             reasoning_tokens: 20,
             ..Usage::of(100, 30)
         }),
-        original: None,
+        body: Body::Read(Completion::default()),
     };
-    let text = OPENAI.write_answer(&made, &stamp());
+    let usage = made.usage;
+    let text = write(made);
+    let written: Value = serde_json::from_str(&text).unwrap();
     assert_eq!(
-        parsed(&text)["usage"],
+        written["usage"],
         json!({
             "prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 130,
             "prompt_tokens_details": { "cached_tokens": 40 },
             "completion_tokens_details": { "reasoning_tokens": 20 },
         })
     );
-    assert_eq!(OPENAI.read_answer(&text).unwrap().usage, made.usage);
+    assert_eq!(read(&text).unwrap().usage, usage);
 }
 
 #[test]
