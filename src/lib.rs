@@ -8,7 +8,7 @@
 //! | layer | modules | |
 //! |---|---|---|
 //! | words | [`domain`], [`vector`] | what every other module speaks |
-//! | decide | [`wire`], [`centroids`], [`routing`], [`cascade`], [`verify`], [`slo`], [`eval`] | pure: no clock, file, socket or chance |
+//! | decide | [`wire`], [`centroids`], [`routing`], [`cascade`], [`verify`], [`slo`], [`eval`], [`budget`], [`catalogue`] | pure: no clock, file, socket or chance |
 //! | act | [`clock`], [`encoder`], [`provider`], [`store`], [`telemetry`] | touch the world, decide nothing |
 //! | run | [`engine`] | performs decisions |
 //! | tell | [`config`] | from a file to a plan |
@@ -22,7 +22,9 @@
 pub mod domain;
 pub mod vector;
 
+pub mod budget;
 pub mod cascade;
+pub mod catalogue;
 pub mod centroids;
 pub mod eval;
 pub mod routing;

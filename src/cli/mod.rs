@@ -63,7 +63,7 @@ enum Command {
     Check(check::Arguments),
     /// Write a configuration to begin with.
     Init(init::Arguments),
-    /// Encoders.
+    /// Models that answer, their prices, and encoders.
     Models(models::Arguments),
 }
 

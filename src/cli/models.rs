@@ -1,5 +1,8 @@
 //! `semroute models`.
 
+mod list;
+mod prices;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -21,6 +24,10 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the models of a configuration: what they cost and can do, and who said so.
+    List(list::List),
+    /// Make a catalogue of prices, limits and abilities from LiteLLM's price file.
+    Prices(prices::Prices),
     /// Make an int8 encoder from published weights.
     Quantize(Quantize),
     /// Make the static encoder of an encoder: what answers while that has too much to do.
@@ -82,6 +89,8 @@ pub(super) fn run(
     reporter: Reporter,
 ) -> Result<(), Failure> {
     match &arguments.command {
+        Command::List(arguments) => list::run(arguments, reporter),
+        Command::Prices(arguments) => prices::run(arguments, reporter),
         Command::Quantize(arguments) => quantize(arguments, reporter),
         Command::Distill(arguments) => distilled(arguments, environment, reporter),
     }

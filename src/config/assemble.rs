@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::config::artefacts::{Fitting, read_centroids};
+use crate::config::catalogue::facts;
 use crate::config::encoder::{Encoder as EncoderConfig, Saturated};
 use crate::config::log::{Prompts, To};
 use crate::config::resolve::resolve;
@@ -50,6 +51,7 @@ impl Assembled {
                 "centroids cannot be retrained from a log without prompts; write `full` if they shall be",
             ));
         }
+        warnings.extend(facts(&self.loaded, &mut Vec::new()).warnings);
         warnings
     }
 

@@ -8,6 +8,7 @@
 pub mod artefacts;
 pub mod assemble;
 pub mod assistants;
+pub mod catalogue;
 pub mod check;
 pub mod encoder;
 pub mod init;
@@ -28,6 +29,7 @@ pub mod value;
 pub mod watch;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -55,6 +57,10 @@ pub struct Config {
     pub providers: BTreeMap<ProviderName, providers::Provider>,
     /// The models that can be asked, by a name of your choice.
     pub models: BTreeMap<ModelName, models::Model>,
+    /// A file of prices, limits and abilities of models, as `semroute models prices` writes it. Its
+    /// entries take the place of those of the same names in the catalogue that ships.
+    #[serde(default)]
+    pub catalogue: Option<PathBuf>,
     /// What callers put in `model`: each is a list of routes.
     pub assistants: BTreeMap<AssistantName, assistants::Assistant>,
     /// Who may ask, by a name of your choice. With it, every call under `/v1/` needs the key of a team;

@@ -16,9 +16,25 @@ pub struct Model {
     /// What the provider calls it. Its name here, if it is left out.
     #[serde(default)]
     pub name: Option<String>,
-    /// List price. Without one, costs are `unknown`.
+    /// List price. Without one, the catalogue's counts; where that has none, costs are `unknown`.
     #[serde(default)]
     pub price: Option<Price>,
+    /// Tokens that prompt and answer may have together; the catalogue's, if it is left out.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub context: Option<u64>,
+    /// Tokens that the answer may have; the catalogue's, if it is left out.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub output_max: Option<u64>,
+    /// Everything that it can do beside writing text; the catalogue's, if it is left out.
+    #[serde(default)]
+    pub abilities: Option<Vec<AbilityName>>,
+    /// The entry of the catalogue that tells what is left out here: `VENDOR/MODEL`, or `none`. Unless
+    /// told, it is looked for by the vendor whose own address the provider has, and by `name`; a model
+    /// of any other server has no entry.
+    #[serde(default)]
+    pub catalogue: Option<String>,
     /// How long it may take before another model is asked.
     #[serde(default)]
     pub timeout: Timeout,
@@ -37,6 +53,28 @@ pub struct Price {
     /// Of the answer's tokens.
     #[schemars(range(min = 0.0, max = 1_000_000.0))]
     pub output: f64,
+    /// Of the prompt's tokens that the provider had in its cache; `input`, if it is left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cached_read: Option<f64>,
+    /// Of the prompt's tokens that the provider put into its cache; `input`, if it is left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.0, max = 1_000_000.0))]
+    pub cache_write: Option<f64>,
+}
+
+/// What a model can do beside writing text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AbilityName {
+    /// Call tools.
+    Tools,
+    /// Read images.
+    Images,
+    /// Keep to a JSON Schema that the request gives.
+    JsonSchema,
+    /// Think before it answers.
+    Reasoning,
 }
 
 /// How long a model may take before another one is asked.

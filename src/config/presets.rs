@@ -1,5 +1,6 @@
 //! What is known of each kind of provider.
 
+use crate::catalogue::of_host;
 use crate::config::providers::{Provider, Server};
 use crate::provider::caller::{Endpoint, KeyHeader};
 use crate::wire::{LengthField, Manners, Outbound, StreamUsage};
@@ -17,8 +18,6 @@ pub struct Preset {
     pub key_header: KeyHeader,
     /// Whether it needs a key.
     pub key: Key,
-    /// Its name in the catalogue of prices.
-    pub vendor: Option<&'static str>,
 }
 
 /// Whether a server needs a key.
@@ -40,7 +39,6 @@ const OLDER: LengthField = LengthField::MaxTokens;
 
 /// A vendor on the internet that speaks OpenAI's format.
 const fn hosted(
-    vendor: &'static str,
     base_url: &'static str,
     key: &'static str,
     stream_usage: StreamUsage,
@@ -55,7 +53,6 @@ const fn hosted(
         base_url,
         key_header: KeyHeader::Bearer,
         key: Key::Needed(key),
-        vendor: Some(vendor),
     }
 }
 
@@ -63,63 +60,44 @@ const fn hosted(
 const fn local(base_url: &'static str) -> Preset {
     Preset {
         key: Key::Optional,
-        vendor: None,
-        ..hosted("", base_url, "", ASKED, OLDER)
+        ..hosted(base_url, "", ASKED, OLDER)
     }
 }
 
-const OPENAI: Preset = hosted(
-    "openai",
-    "https://api.openai.com/v1",
-    "OPENAI_API_KEY",
-    ASKED,
-    NEWER,
-);
-const MISTRAL: Preset = hosted(
-    "mistral",
-    "https://api.mistral.ai/v1",
-    "MISTRAL_API_KEY",
-    TOLD,
-    OLDER,
-);
+const OPENAI: Preset = hosted("https://api.openai.com/v1", "OPENAI_API_KEY", ASKED, NEWER);
+const MISTRAL: Preset = hosted("https://api.mistral.ai/v1", "MISTRAL_API_KEY", TOLD, OLDER);
 const GROQ: Preset = hosted(
-    "groq",
     "https://api.groq.com/openai/v1",
     "GROQ_API_KEY",
     ASKED,
     NEWER,
 );
 const TOGETHER: Preset = hosted(
-    "together",
     "https://api.together.xyz/v1",
     "TOGETHER_API_KEY",
     TOLD,
     OLDER,
 );
 const FIREWORKS: Preset = hosted(
-    "fireworks",
     "https://api.fireworks.ai/inference/v1",
     "FIREWORKS_API_KEY",
     ASKED,
     OLDER,
 );
 const DEEPSEEK: Preset = hosted(
-    "deepseek",
     "https://api.deepseek.com/v1",
     "DEEPSEEK_API_KEY",
     ASKED,
     OLDER,
 );
-const XAI: Preset = hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY", ASKED, NEWER);
+const XAI: Preset = hosted("https://api.x.ai/v1", "XAI_API_KEY", ASKED, NEWER);
 const OPENROUTER: Preset = hosted(
-    "openrouter",
     "https://openrouter.ai/api/v1",
     "OPENROUTER_API_KEY",
     TOLD,
     OLDER,
 );
 const CEREBRAS: Preset = hosted(
-    "cerebras",
     "https://api.cerebras.ai/v1",
     "CEREBRAS_API_KEY",
     TOLD,
@@ -132,7 +110,6 @@ const GEMINI: Preset = Preset {
     dialect: Outbound::Gemini,
     key_header: KeyHeader::Named("x-goog-api-key"),
     ..hosted(
-        "gemini",
         "https://generativelanguage.googleapis.com/v1beta",
         "GEMINI_API_KEY",
         TOLD,
@@ -141,7 +118,7 @@ const GEMINI: Preset = Preset {
 };
 const AZURE: Preset = Preset {
     key_header: KeyHeader::Named("api-key"),
-    ..hosted("azure", "", "AZURE_OPENAI_API_KEY", ASKED, NEWER)
+    ..hosted("", "AZURE_OPENAI_API_KEY", ASKED, NEWER)
 };
 
 impl Provider {
@@ -168,13 +145,15 @@ impl Provider {
     }
 
     /// The name that the catalogue of prices has for whoever sends the bill; nothing, if that is not
-    /// known: the address is another one, the server is one's own, or the models are simulated.
+    /// known: the address is no vendor's, or the models are simulated.
     pub fn vendor(&self) -> Option<&'static str> {
         let preset = self.preset()?;
-        match self.server().and_then(|server| server.base_url.as_deref()) {
-            Some(url) if url.trim().trim_end_matches('/') != preset.base_url => None,
-            _ => preset.vendor,
-        }
+        let own = match self {
+            Self::Azure(azure) => Some(azure.base_url.as_str()),
+            other => other.server()?.base_url.as_deref(),
+        };
+        let url = reqwest::Url::parse(own.unwrap_or(preset.base_url).trim()).ok()?;
+        of_host(url.host_str()?)
     }
 
     /// The keys that most kinds have.

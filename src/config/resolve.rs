@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::cascade::{OnLimit, Tier};
 use crate::centroids::CentroidSet;
 use crate::config::assistants::{self, When};
+use crate::config::catalogue::facts;
 use crate::config::encoder::Text;
 use crate::config::intents::OutOfScope;
 use crate::config::log::Prompts;
@@ -14,9 +15,8 @@ use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::servers::servers;
 use crate::config::{Environment, Loaded, teams};
-use crate::domain::model::{Model, ModelId, Price};
+use crate::domain::model::{Model, ModelId};
 use crate::domain::name::{AssistantName, ModelName};
-use crate::domain::quantity::PicoUsd;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
 use crate::provider::Timeouts;
@@ -117,6 +117,7 @@ const fn scope(out_of_scope: OutOfScope) -> plan::OutOfScope {
 
 fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem>) -> Vec<Target> {
     let servers = servers(loaded, environment, problems);
+    let facts = facts(loaded, problems);
     let mut targets = Vec::new();
     for (name, model) in &loaded.config.models {
         let path = format!("models.{name}");
@@ -131,14 +132,16 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
             problems.push(Problem::new(format!("{path}.provider"), message));
             continue;
         };
-        let price = price(model.price, &path, problems);
+        let known = facts.models.get(name).cloned().unwrap_or_default();
         if let Some(provider) = server.provider(model, &path, problems) {
             targets.push(Target {
                 model: Model {
                     name: name.clone(),
                     provider: model.provider.clone(),
                     upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
-                    price,
+                    price: known.price.value(),
+                    limits: known.limits(),
+                    abilities: known.abilities.value().unwrap_or_default(),
                 },
                 provider,
                 timeouts: timeouts(model.timeout),
@@ -146,25 +149,6 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
         }
     }
     targets
-}
-
-fn price(price: Option<models::Price>, path: &str, problems: &mut Vec<Problem>) -> Option<Price> {
-    let price = price?;
-    let mut per_token = |field: &str, usd| {
-        PicoUsd::per_token(usd)
-            .map_err(|message| {
-                problems.push(Problem::new(format!("{path}.price.{field}"), message));
-            })
-            .ok()
-    };
-    let (input, output) = (
-        per_token("input", price.input),
-        per_token("output", price.output),
-    );
-    Some(Price {
-        input: input?,
-        output: output?,
-    })
 }
 
 fn timeouts(timeout: models::Timeout) -> Timeouts {

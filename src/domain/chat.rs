@@ -244,6 +244,14 @@ impl Counter {
     pub const fn is_provider(&self) -> bool {
         matches!(self, Self::Provider)
     }
+
+    /// How it is written in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Semroute => "semroute",
+        }
+    }
 }
 
 #[expect(
@@ -262,6 +270,18 @@ impl Usage {
             output_tokens,
             ..Self::default()
         }
+    }
+
+    /// Each count with its name in metrics: the third and the fourth are parts of the first, the last is
+    /// a part of the second.
+    pub const fn kinds(self) -> [(&'static str, u64); 5] {
+        [
+            ("input", self.input_tokens),
+            ("output", self.output_tokens),
+            ("cached_input", self.cached_input_tokens),
+            ("cache_write", self.cache_write_tokens),
+            ("reasoning", self.reasoning_tokens),
+        ]
     }
 
     /// Both together.

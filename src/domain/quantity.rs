@@ -116,6 +116,16 @@ impl PicoUsd {
         Ok(Self(pico))
     }
 
+    /// The list price in dollars per million tokens that [`PicoUsd::per_token`] reads: exactly the same
+    /// number, for any that a price list would print.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "prices have far fewer digits than 2^53"
+    )]
+    pub fn as_usd_per_million(self) -> f64 {
+        self.0 as f64 / (PICO_PER_USD / 1e6)
+    }
+
     /// This price for so many tokens.
     #[must_use]
     pub const fn times(self, n_tokens: u64) -> Self {
@@ -202,6 +212,14 @@ mod tests {
         let price = PicoUsd::per_token(0.0375).unwrap();
         assert_eq!(price.times(1_000_000).to_string(), "0.0375");
         assert_eq!(price.times(3).to_string(), "0.0000001125");
+    }
+
+    #[test]
+    fn a_price_is_written_as_it_was_read() {
+        for list in [0.0, 0.0375, 0.15, 0.042, 2.19, 12.5, 0.000_001, 600.0] {
+            let price = PicoUsd::per_token(list).unwrap();
+            assert_eq!(price.as_usd_per_million().to_string(), list.to_string());
+        }
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl Run<'_> {
             ));
         };
         ledger.record.simulated |= target.provider.is_simulated();
-        ledger.call_began(&target.model, purpose);
+        ledger.call_began(&target.model, purpose, &self.request.original);
         let left = ledger.time_left();
         let brought = tokio::time::timeout(left, self.ask(target, ledger))
             .await
@@ -126,7 +126,7 @@ impl Run<'_> {
                 ))
             });
         match &brought {
-            Ok(Draft::Whole(answer)) => ledger.call_answered(answer.usage),
+            Ok(Draft::Whole(answer)) => ledger.answer_came(answer),
             Ok(Draft::Pieces(pieces)) => ledger.call_answered(usage_of(pieces)),
             Ok(Draft::Live(_)) => {}
             Err(failure) => ledger.call_failed(failure),
@@ -200,9 +200,7 @@ impl Run<'_> {
 async fn begin(mut stream: ChunkStream, ledger: &mut Ledger) -> Result<Live, Failure> {
     match stream.next().await {
         Some(Ok(first)) => {
-            if !first.text.is_empty() {
-                ledger.first_token_came();
-            }
+            ledger.piece_came(&first);
             Ok(Live {
                 first,
                 rest: stream,
@@ -222,9 +220,7 @@ async fn collect(mut live: Live, ledger: &mut Ledger) -> Result<Vec<Chunk>, Fail
     let mut pieces = vec![live.first];
     while let Some(piece) = live.rest.next().await {
         let piece = piece?;
-        if !piece.text.is_empty() {
-            ledger.first_token_came();
-        }
+        ledger.piece_came(&piece);
         n_bytes += piece.text.len();
         if HELD_BYTES_MAX < n_bytes {
             return Err(Failure::unavailable(

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
-use crate::domain::chat::Usage;
+use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
 use crate::domain::model::Model;
 use crate::domain::name::AssistantName;
@@ -18,6 +18,7 @@ use crate::domain::record::{
     Attempt, AttemptResult, Cost, EncoderUsed, Outcome, RECORD_VERSION, Record, Timings, as_millis,
 };
 use crate::encoder::Identity;
+use crate::engine::spent::Spent;
 use crate::engine::{Engine, Error, Plan};
 
 /// The open record of one request, and the plan that it runs on.
@@ -28,7 +29,8 @@ pub struct Ledger {
     plan: Arc<Plan>,
     began: Moment,
     deadline: Moment,
-    call: Option<OpenCall>,
+    /// In a box, since the ledger is moved along with every stream.
+    call: Option<Box<OpenCall>>,
     is_closed: bool,
 }
 
@@ -37,6 +39,7 @@ struct OpenCall {
     began: Moment,
     first_token: Option<Duration>,
     model: Model,
+    spent: Spent,
 }
 
 impl Ledger {
@@ -117,12 +120,13 @@ impl Ledger {
     }
 
     /// Notes that a model is being asked. Until it is told otherwise, the call counts as abandoned.
-    pub fn call_began(&mut self, model: &Model, purpose: Purpose) {
-        self.call = Some(OpenCall {
+    pub fn call_began(&mut self, model: &Model, purpose: Purpose, asked: &OriginalRequest) {
+        self.call = Some(Box::new(OpenCall {
             began: self.engine.clock().now(),
             first_token: None,
             model: model.clone(),
-        });
+            spent: Spent::on(asked.clone()),
+        }));
         self.record.attempts.push(Attempt {
             target: model.name.clone(),
             purpose,
@@ -150,6 +154,24 @@ impl Ledger {
         if let Some(call) = &mut self.call {
             call.first_token.get_or_insert(now.since(call.began));
         }
+    }
+
+    /// Notes that a piece of the answer came.
+    pub fn piece_came(&mut self, chunk: &Chunk) {
+        if !chunk.text.is_empty() {
+            self.first_token_came();
+        }
+        if let Some(call) = &mut self.call {
+            call.spent.add(chunk);
+        }
+    }
+
+    /// Notes a whole answer, whose text is wanted if its tokens were not counted.
+    pub fn answer_came(&mut self, answer: &Answer) {
+        if let (Some(call), None) = (&mut self.call, answer.usage) {
+            call.spent.add_answer(answer);
+        }
+        self.call_answered(answer.usage);
     }
 
     /// Notes that the model answered.
@@ -238,6 +260,7 @@ impl Ledger {
             return;
         };
         let total = self.engine.clock().now().since(call.began);
+        let usage = call.spent.usage(result, usage);
         self.record.timings.upstream += total;
         attempt.result = result;
         attempt.status = status;

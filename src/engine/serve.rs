@@ -337,13 +337,16 @@ async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, O
         Some(first) => Some(Ok(first)),
         None => tokio::time::timeout(passing.ledger.time_left(), passing.rest.next())
             .await
-            .unwrap_or_else(|_| Some(Err(out_of_time()))),
+            .unwrap_or_else(|_| Some(Err(out_of_time())))
+            .inspect(|next| {
+                // The first piece was noted when it came.
+                if let Ok(chunk) = next {
+                    passing.ledger.piece_came(chunk);
+                }
+            }),
     };
     match next {
         Some(Ok(chunk)) => {
-            if !chunk.text.is_empty() {
-                passing.ledger.first_token_came();
-            }
             passing.usage = chunk.usage.or(passing.usage);
             Some((Piece::Chunk(chunk), Some(passing)))
         }

@@ -108,7 +108,8 @@ struct TargetLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenLabels {
     target: String,
-    direction: &'static str,
+    kind: &'static str,
+    counted_by: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -199,13 +200,13 @@ impl Metrics {
             self.attempts.clone(),
         );
         registry.register(
-            "unknown_costs",
+            "cost_unknown",
             "Calls whose cost is not known, since the price or the tokens are not",
             self.unknown_costs.clone(),
         );
         registry.register(
             "tokens",
-            "Tokens, as providers counted them",
+            "Tokens of calls, and who counted; cached_input and cache_write are parts of input, reasoning of output",
             self.tokens.clone(),
         );
         registry.register(
@@ -399,13 +400,15 @@ impl Metrics {
         };
         self.attempts.get_or_create(&labels).inc();
         if let Some(usage) = attempt.usage {
-            for (direction, n_tokens) in [
-                ("input", usage.input_tokens),
-                ("output", usage.output_tokens),
-            ] {
-                let target = target.clone();
-                let labels = TokenLabels { target, direction };
-                self.tokens.get_or_create(&labels).inc_by(n_tokens);
+            for (kind, n_tokens) in usage.kinds() {
+                if 0 < n_tokens {
+                    let labels = TokenLabels {
+                        target: target.clone(),
+                        kind,
+                        counted_by: usage.counted_by.as_str(),
+                    };
+                    self.tokens.get_or_create(&labels).inc_by(n_tokens);
+                }
             }
         }
         let labels = TargetLabels { target };

@@ -14,6 +14,8 @@ const LAYERS: [&[&str]; 7] = [
         "verify",
         "slo",
         "eval",
+        "budget",
+        "catalogue",
     ],
     &["encoder", "provider", "store", "telemetry", "clock"],
     &["engine"],

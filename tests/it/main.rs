@@ -11,6 +11,7 @@ mod access;
 mod architecture;
 mod cli;
 mod config;
+mod costs;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;

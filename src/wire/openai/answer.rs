@@ -186,6 +186,8 @@ pub(super) fn write_usage(usage: Usage) -> Value {
         "prompt_tokens": usage.input_tokens,
         "completion_tokens": usage.output_tokens,
         "total_tokens": usage.total(),
+        "prompt_tokens_details": { "cached_tokens": usage.cached_input_tokens },
+        "completion_tokens_details": { "reasoning_tokens": usage.reasoning_tokens },
     })
 }
 
@@ -236,16 +238,41 @@ pub(super) fn finish_of(choice: &Fields<'_>) -> Option<Finish> {
     Some(read_finish(&word))
 }
 
-/// Tokens as the provider counted them; unknown where it gave no two whole numbers.
+/// Tokens as the provider counted them; unknown where it gave no two whole numbers. Details that are
+/// none are no reason to do without those two.
 pub(super) fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
     #[derive(Deserialize)]
     struct Counted {
         prompt_tokens: u64,
         completion_tokens: u64,
+        #[serde(default)]
+        total_tokens: Value,
+        #[serde(default)]
+        prompt_tokens_details: Value,
+        #[serde(default)]
+        completion_tokens_details: Value,
+        /// DeepSeek's own word for cached tokens.
+        #[serde(default)]
+        prompt_cache_hit_tokens: Value,
     }
 
     let counted: Counted = serde_json::from_str(fields.find("usage")?.get()).ok()?;
-    Some(Usage::of(counted.prompt_tokens, counted.completion_tokens))
+    let cached = counted.prompt_tokens_details["cached_tokens"].as_u64();
+    let cached = cached.or_else(|| counted.prompt_cache_hit_tokens.as_u64());
+    let reasoning = counted.completion_tokens_details["reasoning_tokens"].as_u64();
+    let reasoning = reasoning.unwrap_or_default();
+    let mut usage = Usage::of(counted.prompt_tokens, counted.completion_tokens);
+    // Some, such as xAI, count reasoning beside the answer; their total tells. It is billed as output.
+    let beside = usage.total().saturating_add(reasoning);
+    let is_beside = counted.total_tokens.as_u64() == Some(beside);
+    if is_beside || usage.output_tokens < reasoning {
+        usage.output_tokens = usage.output_tokens.saturating_add(reasoning);
+    }
+    Some(Usage {
+        cached_input_tokens: cached.unwrap_or_default().min(usage.input_tokens),
+        reasoning_tokens: reasoning,
+        ..usage
+    })
 }
 
 #[cfg(test)]

@@ -82,6 +82,95 @@ fn a_count_of_tokens_that_is_none_is_unknown_and_not_zero() {
 }
 
 #[test]
+fn cached_and_reasoning_tokens_are_read_however_they_are_told() {
+    let whole = Usage {
+        cached_input_tokens: 40,
+        reasoning_tokens: 20,
+        ..Usage::of(100, 30)
+    };
+    let cached = Usage {
+        reasoning_tokens: 0,
+        ..whole
+    };
+    for (usage, expected) in [
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 130,
+                "prompt_tokens_details": { "cached_tokens": 40 },
+                "completion_tokens_details": { "reasoning_tokens": 20 } }),
+            whole,
+        ),
+        // DeepSeek's words.
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 30,
+                "prompt_cache_hit_tokens": 40, "prompt_cache_miss_tokens": 60 }),
+            cached,
+        ),
+        // Reasoning that is counted beside the answer, as the total or the numbers themselves tell.
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 150,
+                "completion_tokens_details": { "reasoning_tokens": 20 } }),
+            Usage {
+                cached_input_tokens: 0,
+                output_tokens: 50,
+                ..whole
+            },
+        ),
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 10,
+                "completion_tokens_details": { "reasoning_tokens": 20 } }),
+            Usage {
+                cached_input_tokens: 0,
+                ..whole
+            },
+        ),
+        // More than there was cannot have been cached.
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 30,
+                "prompt_tokens_details": { "cached_tokens": 400 } }),
+            Usage {
+                cached_input_tokens: 100,
+                ..cached
+            },
+        ),
+        (
+            json!({ "prompt_tokens": 100, "completion_tokens": 30, "prompt_tokens_details": null,
+                "completion_tokens_details": { "reasoning_tokens": "20" }, "prompt_cache_hit_tokens": -1 }),
+            Usage::of(100, 30),
+        ),
+    ] {
+        let text = json!({ "choices": [{ "message": { "content": "a" } }], "usage": usage });
+        let found = read(&text.to_string()).unwrap().usage;
+        assert_eq!(found, Some(expected), "{usage}");
+    }
+}
+
+#[test]
+fn cached_and_reasoning_tokens_are_written_where_openai_has_them() {
+    let made = Answer {
+        text: "a".to_owned(),
+        finish: None,
+        usage: Some(Usage {
+            cached_input_tokens: 40,
+            reasoning_tokens: 20,
+            ..Usage::of(100, 30)
+        }),
+        body: Body::Read(Completion::default()),
+    };
+    let usage = made.usage;
+    let text = write(made);
+    let written: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        written["usage"],
+        json!({
+            "prompt_tokens": 100, "completion_tokens": 30, "total_tokens": 130,
+            "prompt_tokens_details": { "cached_tokens": 40 },
+            "completion_tokens_details": { "reasoning_tokens": 20 },
+        })
+    );
+    assert_eq!(read(&text).unwrap().usage, usage);
+}
+
+#[test]
 fn an_answer_that_was_made_here_is_written_whole_and_reads_back() {
     let made = Answer {
         text: "He said \"hi\"\n".to_owned(),
