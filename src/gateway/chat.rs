@@ -5,11 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
@@ -18,6 +16,7 @@ use crate::domain::record::Record;
 use crate::engine::ledger::Ledger;
 use crate::engine::serve::{Piece, Served};
 use crate::engine::{Engine, Reply};
+use crate::gateway::body::WholeBody;
 use crate::gateway::{error, headers};
 use crate::wire::{Inbound, Stamp, StreamWriter};
 
@@ -27,13 +26,11 @@ const DIALECT: Inbound = Inbound::OpenAi;
 pub(super) async fn complete(
     State(engine): State<Arc<Engine>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    WholeBody(body): WholeBody,
 ) -> Response {
     let request_id = headers::request_id(&headers);
     let ledger = Ledger::open(&engine, "/v1/chat/completions", request_id);
-    let request = body
-        .map_err(|rejection| error::unreadable(&rejection))
-        .and_then(|body| Ok(DIALECT.read_request(&body)?));
+    let request = body.and_then(|body| Ok(DIALECT.read_request(&body)?));
     let (served, asked) = match request {
         Ok(request) => (engine.answer(&request, ledger).await, request.usage_report),
         Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),

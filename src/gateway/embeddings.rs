@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
@@ -18,6 +17,7 @@ use crate::domain::record::Outcome;
 use crate::encoder::{Class, Embedding, Passage, Refusal};
 use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
+use crate::gateway::body::{WholeBody, parse};
 use crate::gateway::{error, headers};
 
 /// The most texts of one request, as OpenAI has it.
@@ -52,7 +52,7 @@ enum Encoding {
 pub(super) async fn embed(
     State(engine): State<Arc<Engine>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    WholeBody(body): WholeBody,
 ) -> Response {
     let mut ledger = Ledger::open(&engine, "/v1/embeddings", headers::request_id(&headers));
     match embeddings(&engine, body).await {
@@ -71,14 +71,8 @@ pub(super) async fn embed(
     }
 }
 
-async fn embeddings(engine: &Engine, body: Result<Bytes, BytesRejection>) -> Result<Value, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
-    let ask: Ask = serde_json::from_slice(&body).map_err(|problem| {
-        invalid(
-            None,
-            format!("the request's body cannot be read: {problem}"),
-        )
-    })?;
+async fn embeddings(engine: &Engine, body: Result<Bytes, Error>) -> Result<Value, Error> {
+    let ask: Ask = parse(&body?)?;
     let identity = engine.encoder().identity();
     if ask.model != identity.name {
         return Err(Error::UnknownModel {

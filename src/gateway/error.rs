@@ -1,10 +1,8 @@
 //! From an error to what the caller reads: the one table of statuses, types and codes.
 
 use crate::domain::event::{FailureKind, Fault, UpstreamError};
-use crate::engine::Error;
-use crate::gateway::BODY_BYTES_MAX;
+use crate::engine::{Error, Media};
 use crate::wire::{ErrorText, Inbound, Malformed};
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -104,19 +102,6 @@ fn plain(status: StatusCode, message: &str, code: &str) -> Response {
         request_id: "",
     });
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
-}
-
-/// A body that could not be read from the connection.
-pub(super) fn unreadable(rejection: &BytesRejection) -> Error {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Error::TooLarge {
-            bytes_max: BODY_BYTES_MAX,
-        };
-    }
-    Error::Invalid {
-        param: None,
-        message: format!("the request's body could not be read: {rejection}"),
-    }
 }
 
 impl From<Malformed> for Error {

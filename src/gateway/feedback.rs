@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -13,6 +12,7 @@ use serde_json::json;
 use crate::domain::feedback::Judgement;
 use crate::engine::feedback::Said;
 use crate::engine::{Engine, Error};
+use crate::gateway::body::{WholeBody, parse};
 use crate::gateway::error;
 
 /// What a caller writes.
@@ -31,7 +31,7 @@ struct Body {
 /// Notes feedback, and answers when it is written.
 pub(super) async fn note(
     State(engine): State<Arc<Engine>>,
-    body: Result<Bytes, BytesRejection>,
+    WholeBody(body): WholeBody,
 ) -> Response {
     let noted = match read(body) {
         Ok(said) => engine.note(said).await,
@@ -48,12 +48,8 @@ pub(super) async fn note(
     }
 }
 
-fn read(body: Result<Bytes, BytesRejection>) -> Result<Said, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
-    let body: Body = serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
-        param: None,
-        message: format!("the request's body cannot be read: {problem}"),
-    })?;
+fn read(body: Result<Bytes, Error>) -> Result<Said, Error> {
+    let body: Body = parse(&body?)?;
     let intent = body.intent.map(|intent| {
         intent.parse().map_err(|problem| Error::Invalid {
             param: Some("intent".to_owned()),

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -17,6 +16,7 @@ use crate::domain::record::Record;
 use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
+use crate::gateway::body::{WholeBody, parse};
 use crate::gateway::{error, headers};
 use crate::wire::Inbound;
 
@@ -53,13 +53,15 @@ struct Batch {
 pub(super) async fn one(
     State(engine): State<Arc<Engine>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    WholeBody(body): WholeBody,
 ) -> Response {
     let ledger = Ledger::open(&engine, "/v1/route", headers::request_id(&headers));
-    let prompt = read::<Prompt>(body).and_then(|prompt| {
-        let asked = assistant(&engine, prompt.model.as_deref())?;
-        Ok((asked, messages(prompt)?))
-    });
+    let prompt = body
+        .and_then(|body| parse::<Prompt>(&body))
+        .and_then(|prompt| {
+            let asked = assistant(&engine, prompt.model.as_deref())?;
+            Ok((asked, messages(prompt)?))
+        });
     let decided = match prompt {
         Ok((asked, messages)) => {
             engine
@@ -85,7 +87,7 @@ pub(super) async fn one(
 pub(super) async fn batch(
     State(engine): State<Arc<Engine>>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    WholeBody(body): WholeBody,
 ) -> Response {
     let request_id = headers::request_id(&headers);
     match read_batch(&engine, body) {
@@ -121,11 +123,8 @@ pub(super) async fn batch(
     }
 }
 
-fn read_batch(
-    engine: &Engine,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<(String, Vec<String>), Error> {
-    let batch = read::<Batch>(body)?;
+fn read_batch(engine: &Engine, body: Result<Bytes, Error>) -> Result<(String, Vec<String>), Error> {
+    let batch = parse::<Batch>(&body?)?;
     if batch.texts.is_empty() || BATCH_PROMPTS_MAX < batch.texts.len() {
         return Err(Error::Invalid {
             param: Some("texts".to_owned()),
@@ -136,14 +135,6 @@ fn read_batch(
         });
     }
     Ok((assistant(engine, batch.model.as_deref())?, batch.texts))
-}
-
-fn read<T: serde::de::DeserializeOwned>(body: Result<Bytes, BytesRejection>) -> Result<T, Error> {
-    let body = body.map_err(|rejection| error::unreadable(&rejection))?;
-    serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
-        param: None,
-        message: format!("the request's body cannot be read: {problem}"),
-    })
 }
 
 /// The assistant that was named, or the only one there is.

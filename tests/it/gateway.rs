@@ -26,7 +26,7 @@ fn schema_request(model: &str) -> String {
 }
 
 /// The value of a metric whose line holds all of these words.
-fn metric(text: &str, name: &str, words: &[&str]) -> Option<f64> {
+pub(crate) fn metric(text: &str, name: &str, words: &[&str]) -> Option<f64> {
     let line = text
         .lines()
         .find(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))?;
@@ -377,7 +377,7 @@ async fn a_caller_keeps_its_own_request_id() {
     clippy::disallowed_methods,
     reason = "the server ends with the test's runtime"
 )]
-async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr {
+pub(crate) async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr {
     let handler = move |body: Bytes| async move {
         let request: Value = serde_json::from_slice(&body).unwrap();
         let parts = respond(&request).into_iter().map(Ok::<_, Infallible>);
@@ -391,7 +391,7 @@ async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr
     address
 }
 
-fn config(first: SocketAddr, second: SocketAddr) -> String {
+pub(crate) fn config(first: SocketAddr, second: SocketAddr) -> String {
     format!(
         "providers:\n  one: {{ kind: openai, base_url: \"http://{first}/v1\" }}\n  two: {{ kind: openai, base_url: \"http://{second}/v1\" }}\n\
          models:\n  a: {{ provider: one, name: real-a, price: {{ input: 1, output: 2 }} }}\n  b: {{ provider: two }}\n\
@@ -399,7 +399,7 @@ fn config(first: SocketAddr, second: SocketAddr) -> String {
     )
 }
 
-fn echo(request: &Value) -> Vec<String> {
+pub(crate) fn echo(request: &Value) -> Vec<String> {
     let answer = json!({
         "id": "1", "object": "chat.completion", "model": request["model"], "new_field": { "kept": true },
         "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": request.to_string() } }],
