@@ -5,8 +5,6 @@ import json
 
 from scene import Asked, Refusal
 
-PATH = "/v1/messages"
-STREAM_END = ""
 
 KINDS = {
     400: "invalid_request_error",
@@ -19,7 +17,11 @@ KINDS = {
 }
 
 
-def read(body, headers):
+def answers(path):
+    return path == "/v1/messages"
+
+
+def read(body, headers, _path):
     request = json.loads(body)
     if not headers.get("anthropic-version"):
         return Refusal(400, "anthropic-version: header is required")

@@ -5,11 +5,14 @@ import json
 
 from scene import Asked
 
-PATH = "/v1/chat/completions"
 STREAM_END = "data: [DONE]\n\n"
 
 
-def read(body, _headers):
+def answers(path):
+    return path == "/v1/chat/completions"
+
+
+def read(body, _headers, _path):
     request = json.loads(body)
     last = request["messages"][-1]
     parts = last["content"] if isinstance(last["content"], list) else [{"type": "text", "text": last["content"] or ""}]

@@ -14,10 +14,11 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import dialect_anthropic
+import dialect_gemini
 import dialect_openai
 from scene import Refusal, play
 
-DIALECTS = {dialect.PATH: dialect for dialect in (dialect_openai, dialect_anthropic)}
+DIALECTS = (dialect_openai, dialect_anthropic, dialect_gemini)
 
 # A client that asks the upstream directly is refused with it, as a provider would.
 WRONG_KEY = "wrong-key"
@@ -73,12 +74,12 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         with self.server.lock:
             self.server.n_calls += 1
-        dialect = DIALECTS.get(self.path)
+        dialect = next((dialect for dialect in DIALECTS if dialect.answers(self.path)), None)
         if dialect is None:
             return self.reply(404, {"error": {"message": f"nothing at {self.path}"}})
         if dialect.key(self.headers) == WRONG_KEY:
             return self.refuse(dialect, Refusal(401, "no such key", code="invalid_api_key"))
-        asked = dialect.read(body, self.headers)
+        asked = dialect.read(body, self.headers, self.path)
         scene = asked if isinstance(asked, Refusal) else play(asked)
         if isinstance(scene, Refusal):
             return self.refuse(dialect, scene)
