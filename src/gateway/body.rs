@@ -12,7 +12,7 @@ use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::engine::{Error, Media};
@@ -54,23 +54,19 @@ impl<S: Sync> FromRequest<S> for WholeBody {
 
 /// Reads a value from a JSON text; a field at fault is named.
 pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|problem| Error::Invalid {
-        param: field_at_fault(&problem),
-        message: format!("the request's body cannot be read: {}", problem.inner()),
-    })?;
-    json.end().map_err(|problem| Error::Invalid {
-        param: None,
+    let unfit = |param, problem: &serde_json::Error| Error::Invalid {
+        param,
         message: format!("the request's body cannot be read: {problem}"),
-    })?;
-    Ok(value)
+    };
+    // A reader of types stops at the first field that it cannot use, and what comes after may be no JSON at all.
+    serde_json::from_slice::<IgnoredAny>(text).map_err(|problem| unfit(None, &problem))?;
+    let mut json = serde_json::Deserializer::from_slice(text);
+    serde_path_to_error::deserialize(&mut json)
+        .map_err(|problem| unfit(field_at_fault(&problem), problem.inner()))
 }
 
 /// The path of the wrong value. Of a field that is missing or unknown only the message has the name.
 fn field_at_fault(problem: &serde_path_to_error::Error<serde_json::Error>) -> Option<String> {
-    if problem.inner().is_syntax() || problem.inner().is_eof() {
-        return None;
-    }
     let message = problem.inner().to_string();
     let named = ["missing field `", "unknown field `", "duplicate field `"]
         .iter()

@@ -120,10 +120,11 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
     use crate::domain::chat::Format;
     use crate::domain::event::{FailoverReason, Failure};
 
+    let words = String::new;
     let failure = |kind, status: Option<u16>| {
         Error::Upstream(Failure {
             kind,
-            message: String::new(),
+            message: words(),
             param: None,
             upstream: status.map(|status| UpstreamError {
                 status,
@@ -134,23 +135,26 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
             }),
         })
     };
-    let invalid = Error::Invalid {
-        param: None,
-        message: String::new(),
-    };
-    let unknown = Error::UnknownModel {
-        asked: String::new(),
-        known: Vec::new(),
-    };
     let fault = Fault {
-        path: String::new(),
-        keyword: String::new(),
-        message: String::new(),
+        path: words(),
+        keyword: words(),
+        message: words(),
     };
     [
-        invalid,
-        unknown,
+        Error::Invalid {
+            param: None,
+            message: words(),
+        },
+        Error::UnknownModel {
+            asked: words(),
+            known: Vec::new(),
+        },
         Error::TooLarge { bytes_max: 0 },
+        Error::BodyTooSlow {
+            limit: Duration::ZERO,
+        },
+        Error::UnsupportedMedia(Media::Kind(words())),
+        Error::UnsupportedMedia(Media::Encoding(words())),
         failure(FailureKind::Unsayable, None),
         failure(FailureKind::Rejected, Some(422)),
         failure(
@@ -163,9 +167,7 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         Error::DeadlineExceeded {
             limit: Duration::ZERO,
         },
-        Error::Internal {
-            detail: String::new(),
-        },
+        Error::Internal { detail: words() },
     ]
     .iter()
     .map(|error| {

@@ -26,7 +26,7 @@ fn schema_request(model: &str) -> String {
 }
 
 /// The value of a metric whose line holds all of these words.
-pub(crate) fn metric(text: &str, name: &str, words: &[&str]) -> Option<f64> {
+fn metric(text: &str, name: &str, words: &[&str]) -> Option<f64> {
     let line = text
         .lines()
         .find(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))?;
@@ -377,7 +377,7 @@ async fn a_caller_keeps_its_own_request_id() {
     clippy::disallowed_methods,
     reason = "the server ends with the test's runtime"
 )]
-pub(crate) async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr {
+async fn upstream(status: u16, respond: fn(&Value) -> Vec<String>) -> SocketAddr {
     let handler = move |body: Bytes| async move {
         let request: Value = serde_json::from_slice(&body).unwrap();
         let parts = respond(&request).into_iter().map(Ok::<_, Infallible>);
@@ -399,7 +399,7 @@ pub(crate) fn config(first: SocketAddr, second: SocketAddr) -> String {
     )
 }
 
-pub(crate) fn echo(request: &Value) -> Vec<String> {
+fn echo(request: &Value) -> Vec<String> {
     let answer = json!({
         "id": "1", "object": "chat.completion", "model": request["model"], "new_field": { "kept": true },
         "choices": [{ "index": 0, "finish_reason": "stop", "message": { "role": "assistant", "content": request.to_string() } }],
