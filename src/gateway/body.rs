@@ -58,11 +58,16 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         param,
         message: format!("the request's body cannot be read: {problem}"),
     };
-    // A reader of types stops at the first field that it cannot use, and what comes after may be no JSON at all.
-    serde_json::from_slice::<IgnoredAny>(text).map_err(|problem| unfit(None, &problem))?;
     let mut json = serde_json::Deserializer::from_slice(text);
-    serde_path_to_error::deserialize(&mut json)
-        .map_err(|problem| unfit(field_at_fault(&problem), problem.inner()))
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|problem| {
+        // A reader of types stops at the first field that it cannot use, and what comes after may be no JSON at all.
+        match serde_json::from_slice::<IgnoredAny>(text) {
+            Ok(_) => unfit(field_at_fault(&problem), problem.inner()),
+            Err(problem) => unfit(None, &problem),
+        }
+    })?;
+    json.end().map_err(|problem| unfit(None, &problem))?;
+    Ok(value)
 }
 
 /// The path of the wrong value. Of a field that is missing or unknown only the message has the name.

@@ -21,7 +21,7 @@ from scene import Refusal, play
 DIALECTS = (dialect_openai, dialect_anthropic, dialect_gemini)
 
 # A client that asks the upstream directly is refused with it, as a provider would.
-WRONG_KEY = "wrong-key"
+WRONG_KEY = "wrong-key-of-nobody"
 
 # How often a whole answer that takes long looks whether its reader is still there.
 LOOK_S = 0.05
