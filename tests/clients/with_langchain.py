@@ -76,11 +76,13 @@ def structured_output():
 
 
 def n():
+    check.not_over("anthropic", "gemini")
     generations = at(check.URL, n=2).generate([[HumanMessage("hello there")]]).generations[0]
     equal([generation.text for generation in generations], ["heard: hello there"] * 2)
 
 
 def logprobs():
+    check.not_over("anthropic", "gemini")
     answer = client.bind(logprobs=True).invoke("hello there")
     tokens = answer.response_metadata["logprobs"]["content"]
     equal("".join(token["token"] for token in tokens), "heard: hello there")

