@@ -191,11 +191,6 @@ async fn the_other_endpoints_name_the_field_as_well() {
 #[tokio::test]
 async fn what_is_no_json_object_is_told_and_no_field_is_blamed() {
     let server = Server::start(None).await;
-    let deep = format!(
-        "{{\"model\":\"assistant\",\"messages\":{}{}}}",
-        "[".repeat(200),
-        "]".repeat(200)
-    );
     let bodies: Vec<Vec<u8>> = [
         "",
         " ",
@@ -215,7 +210,6 @@ async fn what_is_no_json_object_is_told_and_no_field_is_blamed() {
         "\u{feff}{}",
         &format!("{GOOD}x"),
         &format!("{GOOD}{GOOD}"),
-        &deep,
     ]
     .map(|text| text.as_bytes().to_vec())
     .into_iter()
@@ -226,14 +220,16 @@ async fn what_is_no_json_object_is_told_and_no_field_is_blamed() {
         let shown = String::from_utf8_lossy(&body).into_owned();
         for path in [CHAT, "/v1/embeddings", "/v1/route"] {
             let error = server.post(path, body.clone()).await.error();
-            assert_eq!(error.0, 400, "{path} {shown}: {error:?}");
-            assert!(
-                error.2.is_empty() || !shown.contains(':'),
-                "{path} {shown}: {error:?}"
-            );
+            assert_eq!((error.0, error.2.as_str()), (400, ""), "{path} {shown}");
         }
     }
-    assert_eq!(n_refused(&server).await, 3 * n_bodies);
+    let deep = format!(
+        "{{\"model\":\"assistant\",\"messages\":{}{}}}",
+        "[".repeat(200),
+        "]".repeat(200)
+    );
+    assert_eq!(server.post(CHAT, deep).await.error().0, 400);
+    assert_eq!(n_refused(&server).await, 3 * n_bodies + 1);
 }
 
 #[tokio::test]
