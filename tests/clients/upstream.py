@@ -79,8 +79,11 @@ class Handler(BaseHTTPRequestHandler):
             return self.reply(404, {"error": {"message": f"nothing at {self.path}"}})
         if dialect.key(self.headers) == WRONG_KEY:
             return self.refuse(dialect, Refusal(401, "no such key", code="invalid_api_key"))
-        asked = dialect.read(body, self.headers, self.path)
-        scene = asked if isinstance(asked, Refusal) else play(asked)
+        try:
+            asked = dialect.read(body, self.headers, self.path)
+            scene = asked if isinstance(asked, Refusal) else play(asked)
+        except (LookupError, TypeError, ValueError) as problem:
+            scene = Refusal(400, f"the upstream cannot read this: {problem!r}")
         if isinstance(scene, Refusal):
             return self.refuse(dialect, scene)
         try:

@@ -189,6 +189,12 @@ def bad_requests_name_the_field():
     equal((error.param, error.type), ("messages", "invalid_request_error"))
 
 
+def a_body_past_the_limit_is_told_while_it_is_sent():
+    check.through_only()
+    error = raised(openai.APIStatusError, lambda: ask("long " * (8 * 1024 * 1024)))
+    equal((error.status_code, error.code), (413, "request_too_large"))
+
+
 def wrong_key():
     url = check.keyed_url()
     before = check.seen("/_calls")
@@ -252,7 +258,8 @@ if __name__ == "__main__":
         chat, stream, a_stream_has_usage_only_if_asked_for, usage_tells_cached_and_reasoning_tokens, reasoning_content,
         tools, parallel_tools, streamed_tools, structured_output, streamed_structured_output, n, logprobs,
         images_arrive_byte_for_byte, fields_nobody_knows_arrive_and_come_back, errors,
-        errors_of_the_configuration_are_not_blamed_on_the_caller, bad_requests_name_the_field, wrong_key, unknown_model,
+        errors_of_the_configuration_are_not_blamed_on_the_caller, bad_requests_name_the_field,
+        a_body_past_the_limit_is_told_while_it_is_sent, wrong_key, unknown_model,
         models, cancel_in_mid_stream_reaches_the_upstream, cancel_of_a_whole_answer_reaches_the_upstream, in_parallel,
         headers_say_who_answered,
     ])
