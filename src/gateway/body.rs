@@ -58,6 +58,13 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         param,
         message: format!("the request's body cannot be read: {problem}"),
     };
+    // A list would be read as the fields in their order.
+    if text.trim_ascii_start().starts_with(b"[") {
+        return Err(Error::Invalid {
+            param: None,
+            message: "the request's body is a list; give an object".to_owned(),
+        });
+    }
     let mut json = serde_json::Deserializer::from_slice(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|problem| {
         // A reader of types stops at the first field that it cannot use, and what comes after may be no JSON at all.
