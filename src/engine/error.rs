@@ -36,6 +36,15 @@ pub enum Error {
         /// The limit.
         bytes_max: usize,
     },
+    /// The body did not come in time.
+    #[error("the request's body did not come within {}s; send all of it, and at once", .limit.as_secs_f64())]
+    BodyTooSlow {
+        /// What was waited for it, or for its next piece.
+        limit: Duration,
+    },
+    /// The body is of a kind that is not read.
+    #[error("{0}")]
+    UnsupportedMedia(Media),
     /// The encoder has more to do than it can.
     #[error(
         "the encoder has more to do than it can finish in time; try again later, or send fewer texts at once"
@@ -94,6 +103,19 @@ fn one_of(known: &[String]) -> String {
     }
 }
 
+/// What a body must not be.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Media {
+    /// Something other than JSON, by its `content-type`.
+    #[error(
+        "the content-type {0:?} is not read; send JSON, with the content-type application/json"
+    )]
+    Kind(String),
+    /// Compressed, by its `content-encoding`.
+    #[error("the content-encoding {0:?} is not read; send the body uncompressed")]
+    Encoding(String),
+}
+
 /// What a caller may read about a failed call: the provider's own words stay in the log, since they
 /// may name hosts and accounts.
 fn upstream_message(failure: &Failure) -> String {
@@ -128,7 +150,9 @@ impl Error {
             Self::Invalid { .. }
             | Self::Unauthenticated(_)
             | Self::UnknownModel { .. }
-            | Self::TooLarge { .. } => ErrorType::Caller,
+            | Self::TooLarge { .. }
+            | Self::BodyTooSlow { .. }
+            | Self::UnsupportedMedia(_) => ErrorType::Caller,
             Self::Upstream(failure) => match failure.kind {
                 FailureKind::Rejected | FailureKind::Unsayable => ErrorType::Caller,
                 FailureKind::Unavailable(_) => ErrorType::Provider,
@@ -165,6 +189,8 @@ impl Error {
             Self::Unauthenticated(_) => 401,
             Self::UnknownModel { .. } => 404,
             Self::TooLarge { .. } => 413,
+            Self::BodyTooSlow { .. } => 408,
+            Self::UnsupportedMedia(_) => 415,
             Self::Overloaded => 503,
             Self::DeadlineExceeded { .. } => 504,
             Self::Upstream(failure) => upstream_status(failure),
@@ -180,6 +206,9 @@ impl Error {
             Self::Unauthenticated(_) => "invalid_api_key",
             Self::UnknownModel { .. } => "model_not_found",
             Self::TooLarge { .. } => "request_too_large",
+            Self::BodyTooSlow { .. } => "request_timeout",
+            Self::UnsupportedMedia(Media::Kind(_)) => "unsupported_content_type",
+            Self::UnsupportedMedia(Media::Encoding(_)) => "unsupported_content_encoding",
             Self::Overloaded => "overloaded",
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Upstream(failure) => match failure.kind {

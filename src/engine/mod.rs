@@ -27,7 +27,7 @@ use crate::store::RecordLog;
 use crate::store::recent_ids::RecentIds;
 use crate::telemetry::{Metrics, SwapResult};
 
-pub use error::Error;
+pub use error::{Error, Media};
 pub use plan::Plan;
 pub use saturated::StaticEncoding;
 pub use serve::{Decided, Reply};

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::domain::record::Outcome;
 use crate::encoder::{Class, Embedding, Passage, Refusal};
 use crate::engine::{Engine, Error};
+use crate::gateway::body::parse;
 use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers};
 
@@ -65,13 +66,7 @@ pub(super) async fn embed(State(engine): State<Arc<Engine>>, incoming: Incoming)
 }
 
 async fn embeddings(engine: &Engine, incoming: &Incoming) -> Result<Value, Error> {
-    let body = incoming.admitted()?.body;
-    let ask: Ask = serde_json::from_slice(&body).map_err(|problem| {
-        invalid(
-            None,
-            format!("the request's body cannot be read: {problem}"),
-        )
-    })?;
+    let ask: Ask = parse(&incoming.admitted()?.body)?;
     let identity = engine.encoder().identity();
     if ask.model != identity.name {
         return Err(Error::UnknownModel {

@@ -1,10 +1,8 @@
 //! From an error to what the caller reads: the one table of statuses, types and codes.
 
 use crate::domain::event::{FailureKind, Fault, UpstreamError};
-use crate::engine::Error;
-use crate::gateway::BODY_BYTES_MAX;
+use crate::engine::{Error, Media};
 use crate::wire::{ErrorText, Inbound, Malformed};
-use axum::extract::rejection::BytesRejection;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -110,19 +108,6 @@ fn plain(status: StatusCode, message: &str, code: &str) -> Response {
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
-/// A body that could not be read from the connection.
-pub(super) fn unreadable(rejection: &BytesRejection) -> Error {
-    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        return Error::TooLarge {
-            bytes_max: BODY_BYTES_MAX,
-        };
-    }
-    Error::Invalid {
-        param: None,
-        message: format!("the request's body could not be read: {rejection}"),
-    }
-}
-
 impl From<Malformed> for Error {
     fn from(malformed: Malformed) -> Self {
         Self::Invalid {
@@ -140,10 +125,11 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
     use crate::domain::event::{FailoverReason, Failure};
     use crate::engine::error::KeyProblem;
 
+    let words = String::new;
     let failure = |kind, status: Option<u16>| {
         Error::Upstream(Failure {
             kind,
-            message: String::new(),
+            message: words(),
             param: None,
             upstream: status.map(|status| UpstreamError {
                 status,
@@ -154,24 +140,27 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
             }),
         })
     };
-    let invalid = Error::Invalid {
-        param: None,
-        message: String::new(),
-    };
-    let unknown = Error::UnknownModel {
-        asked: String::new(),
-        known: Vec::new(),
-    };
     let fault = Fault {
-        path: String::new(),
-        keyword: String::new(),
-        message: String::new(),
+        path: words(),
+        keyword: words(),
+        message: words(),
     };
     [
-        invalid,
+        Error::Invalid {
+            param: None,
+            message: words(),
+        },
         Error::Unauthenticated(KeyProblem::Missing),
-        unknown,
+        Error::UnknownModel {
+            asked: words(),
+            known: Vec::new(),
+        },
         Error::TooLarge { bytes_max: 0 },
+        Error::BodyTooSlow {
+            limit: Duration::ZERO,
+        },
+        Error::UnsupportedMedia(Media::Kind(words())),
+        Error::UnsupportedMedia(Media::Encoding(words())),
         failure(FailureKind::Unsayable, None),
         failure(FailureKind::Rejected, Some(422)),
         failure(
@@ -184,9 +173,7 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         Error::DeadlineExceeded {
             limit: Duration::ZERO,
         },
-        Error::Internal {
-            detail: String::new(),
-        },
+        Error::Internal { detail: words() },
     ]
     .iter()
     .map(|error| {

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::domain::feedback::Judgement;
 use crate::engine::feedback::Said;
 use crate::engine::{Engine, Error};
+use crate::gateway::body::parse;
 use crate::gateway::error;
 use crate::gateway::incoming::Incoming;
 
@@ -45,11 +46,7 @@ pub(super) async fn note(State(engine): State<Arc<Engine>>, incoming: Incoming) 
 }
 
 fn read(incoming: &Incoming) -> Result<Said, Error> {
-    let body = incoming.admitted()?.body;
-    let body: Body = serde_json::from_slice(&body).map_err(|problem| Error::Invalid {
-        param: None,
-        message: format!("the request's body cannot be read: {problem}"),
-    })?;
+    let body: Body = parse(&incoming.admitted()?.body)?;
     let intent = body.intent.map(|intent| {
         intent.parse().map_err(|problem| Error::Invalid {
             param: Some("intent".to_owned()),

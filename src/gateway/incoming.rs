@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use futures_util::StreamExt;
 
 use crate::domain::caller::Tenant;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
 use crate::gateway::asked::{self, Asked, DryRun};
-use crate::gateway::{BODY_BYTES_MAX, auth, error, headers};
+use crate::gateway::body::{self, WholeBody};
+use crate::gateway::{auth, headers};
 
 /// A request. What is wrong with it is told by [`admitted`](Self::admitted), so that each endpoint can
 /// tell it in the shape that its clients read.
@@ -69,10 +69,11 @@ impl FromRequest<Arc<Engine>> for Incoming {
         let tenant = auth::tenant(&engine.plan(), request.headers());
         let asked = asked::read(request.headers());
         let body = if tenant.is_ok() {
-            let body = Bytes::from_request(request, engine).await;
-            body.map_err(|rejection| error::unreadable(&rejection))
+            let Ok(WholeBody(body)) = WholeBody::from_request(request, engine).await;
+            body
         } else {
-            discard(request).await;
+            // Strangers must not fill the memory.
+            body::discard(request.into_body());
             Ok(Bytes::new())
         };
         Ok(Self {
@@ -81,18 +82,5 @@ impl FromRequest<Arc<Engine>> for Incoming {
             asked,
             body,
         })
-    }
-}
-
-/// Reads a body to its end and keeps nothing of it. Strangers must not fill the memory; but a client
-/// that is still writing when it is answered sees a broken connection, and not why.
-async fn discard(request: Request) {
-    let mut pieces = request.into_body().into_data_stream();
-    let mut n_bytes = 0;
-    while let Some(Ok(piece)) = pieces.next().await {
-        n_bytes += piece.len();
-        if BODY_BYTES_MAX < n_bytes {
-            return;
-        }
     }
 }

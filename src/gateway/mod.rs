@@ -2,6 +2,7 @@
 
 mod asked;
 mod auth;
+mod body;
 mod chat;
 mod embeddings;
 mod error;
@@ -9,6 +10,7 @@ mod feedback;
 mod headers;
 mod health;
 mod incoming;
+mod listen;
 mod models;
 mod route;
 
@@ -17,21 +19,16 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::engine::{Engine, Error};
 
+pub use body::BODY_BYTES_MAX;
 pub use error::error_table;
 pub(crate) use route::explanation;
-
-/// The longest body that is read. It holds a long conversation with images in it; past it a caller could
-/// fill the memory with one request.
-pub const BODY_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// Every path, over one engine.
 pub fn router(engine: Arc<Engine>) -> Router {
@@ -49,7 +46,6 @@ pub fn router(engine: Arc<Engine>) -> Router {
         .route("/metrics", get(health::metrics))
         .fallback(no_such_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(CatchPanicLayer::custom(|_panic| {
             error::respond(&Error::Internal {
                 detail: "a handler panicked".to_owned(),
@@ -64,15 +60,7 @@ pub async fn serve(
     engine: Arc<Engine>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    // Without it, small writes of a stream wait for the client's delayed acknowledgement: 40 ms.
-    let listener = listener.tap_io(|socket| {
-        if let Err(error) = socket.set_nodelay(true) {
-            tracing::warn!(%error, "a connection keeps TCP delay");
-        }
-    });
-    axum::serve(listener, router(engine))
-        .with_graceful_shutdown(stop)
-        .await
+    listen::serve(listener, router(engine), stop).await
 }
 
 async fn no_such_path(uri: axum::http::Uri) -> Response {

@@ -17,7 +17,8 @@ use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
 use crate::gateway::asked::DRY_RUN;
-use crate::gateway::incoming::{Admitted, Incoming};
+use crate::gateway::body::parse;
+use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers};
 use crate::wire::Inbound;
 
@@ -57,7 +58,7 @@ struct Batch {
 pub(super) async fn one(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
     let ledger = incoming.open(&engine, "/v1/route");
     let prompt = incoming.admitted().and_then(|admitted| {
-        let mut prompt = read::<Prompt>(&admitted)?;
+        let mut prompt = parse::<Prompt>(&admitted.body)?;
         let asked = assistant(&engine, &admitted.tenant, prompt.model.take())?;
         Ok((asked, messages(prompt)?))
     });
@@ -144,7 +145,7 @@ pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming)
 
 fn read_batch(engine: &Engine, incoming: &Incoming) -> Result<(String, Vec<String>), Error> {
     let admitted = incoming.admitted()?;
-    let batch = read::<Batch>(&admitted)?;
+    let batch = parse::<Batch>(&admitted.body)?;
     if batch.texts.is_empty() || BATCH_PROMPTS_MAX < batch.texts.len() {
         return Err(Error::Invalid {
             param: Some("texts".to_owned()),
@@ -156,13 +157,6 @@ fn read_batch(engine: &Engine, incoming: &Incoming) -> Result<(String, Vec<Strin
     }
     let asked = assistant(engine, &admitted.tenant, batch.model)?;
     Ok((asked, batch.texts))
-}
-
-fn read<T: serde::de::DeserializeOwned>(admitted: &Admitted) -> Result<T, Error> {
-    serde_json::from_slice(&admitted.body).map_err(|problem| Error::Invalid {
-        param: None,
-        message: format!("the request's body cannot be read: {problem}"),
-    })
 }
 
 /// The assistant that was named, or the only one that the caller may ask.

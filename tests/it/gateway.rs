@@ -508,12 +508,15 @@ async fn feedback_that_says_nothing_or_is_kept_nowhere_is_refused() {
         ),
         (json!({ "request_id": "a", "comment": long }), "comment"),
         (json!({ "request_id": "a", "intent": "a;b" }), "intent"),
-        (json!({ "request_id": "a", "outcome": "perhaps" }), ""),
+        (
+            json!({ "request_id": "a", "outcome": "perhaps" }),
+            "outcome",
+        ),
         (
             json!({ "request_id": "a", "outcome": "right", "stars": 5 }),
-            "",
+            "stars",
         ),
-        (json!({ "outcome": "right" }), ""),
+        (json!({ "outcome": "right" }), "request_id"),
         // This server keeps no log.
         (json!({ "request_id": "a", "outcome": "right" }), ""),
     ] {

@@ -9,6 +9,7 @@
 
 mod access;
 mod architecture;
+mod bad_input;
 mod cli;
 mod config;
 mod costs;

@@ -245,10 +245,21 @@ fn add(one: &Delta, delta: &mut Map<String, Value>) {
     }
 }
 
+/// Adds a piece of a call. Pieces of one call become one, since clients that put calls together take each position
+/// once from a chunk.
 fn add_call(call: Value, delta: &mut Map<String, Value>) {
     let calls = delta.entry("tool_calls").or_insert_with(|| json!([]));
-    if let Value::Array(calls) = calls {
-        calls.push(call);
+    let Value::Array(calls) = calls else {
+        return;
+    };
+    let begun = calls
+        .iter_mut()
+        .find(|begun| begun["index"] == call["index"]);
+    let Some(begun) = begun else {
+        return calls.push(call);
+    };
+    if let Value::String(before) = &mut begun["function"]["arguments"] {
+        before.push_str(call["function"]["arguments"].as_str().unwrap_or_default());
     }
 }
 

@@ -134,6 +134,28 @@ fn calls_are_numbered_in_the_order_in_which_they_begin() {
     );
 }
 
+#[test]
+fn a_call_that_comes_in_one_piece_leaves_in_one() {
+    let whole = |call_idx, city: &str| {
+        let (id, name) = (format!("call_{call_idx}"), "weather".to_owned());
+        let begun = Delta::ToolCallBegun { call_idx, id, name };
+        let json = format!("{{\"city\":\"{city}\"}}");
+        [begun, Delta::ToolCallArguments { call_idx, json }]
+    };
+    let deltas = [whole(0, "Paris"), whole(1, "Oslo")].concat();
+    let event = data(&writer(UsageReport::Hidden).write(made(deltas, None)));
+    let called = |index: usize, city: &str| {
+        json!({
+            "index": index, "id": format!("call_{index}"), "type": "function",
+            "function": { "name": "weather", "arguments": format!("{{\"city\":\"{city}\"}}") },
+        })
+    };
+    assert_eq!(
+        event["choices"][0]["delta"]["tool_calls"],
+        json!([called(0, "Paris"), called(1, "Oslo")])
+    );
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_and_never_panics(text in "[{}\\[\\]\":,a-z0-9]{0,80}") {
