@@ -27,6 +27,12 @@ use serde_json::Value;
 /// What the provider calls the model in every fixture.
 const UPSTREAM_MODEL: &str = "upstream-model";
 
+/// The folders, one a format that providers speak.
+const PROVIDERS: [(&str, Outbound); 2] = [
+    ("openai", Outbound::OpenAi),
+    ("gemini", Outbound::Gemini),
+];
+
 struct Case {
     folder: PathBuf,
     name: String,
@@ -60,7 +66,7 @@ impl Case {
 fn cases() -> Vec<Case> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/wire");
     let mut cases = Vec::new();
-    for (format, provider) in [("openai", Outbound::OpenAi)] {
+    for (format, provider) in PROVIDERS {
         for entry in fs::read_dir(root.join(format)).unwrap() {
             let folder = entry.unwrap().path();
             let name = folder.file_name().unwrap().to_str().unwrap();

@@ -139,7 +139,7 @@ fn thoughts_and_what_tools_read_are_counted_and_what_is_no_count_is_unknown() {
 fn an_answer_that_is_none_is_refused() {
     for (text, words) in [
         ("<html>", "cannot be read"),
-        ("[]", "no `candidates`"),
+        ("[]", "cannot be read"),
         ("{}", "no `candidates`"),
         (r#"{"candidates":[]}"#, "no `candidates`"),
         (r#"{"candidates":3}"#, "cannot be read"),

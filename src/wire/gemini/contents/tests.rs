@@ -96,10 +96,10 @@ fn results_of_one_turns_calls_stand_together_and_name_their_tools() {
 fn older_models_see_what_tools_showed_after_all_results() {
     let body = written(&round_trip(), Generation::Older);
     let contents = body["contents"].as_array().unwrap();
-    assert_eq!(contents.len(), 5);
+    assert_eq!(contents.len(), 4);
     assert_eq!(contents[2]["parts"].as_array().unwrap().len(), 2);
     assert_eq!(contents[3]["parts"][0]["inlineData"]["data"], "iVBO");
-    assert_eq!(contents[4]["parts"][0]["text"], "And now?");
+    assert_eq!(contents[3]["parts"][1]["text"], "And now?");
     let last = &round_trip()[..3];
     let body = written(
         &[
