@@ -4,11 +4,11 @@ use std::fmt::Write;
 
 use crate::config::Environment;
 
-/// A vendor that speaks OpenAI's chat completions, with a cheap and a strong model of its own.
+/// A vendor with a cheap and a strong model of its own.
 struct Vendor {
+    /// Its kind of provider, which is also what it is called.
     name: &'static str,
     key: &'static str,
-    base_url: &'static str,
     cheap: Offer,
     strong: Offer,
 }
@@ -28,32 +28,34 @@ const fn offer(model: &'static str, input: &'static str, output: &'static str) -
     }
 }
 
-const VENDORS: [Vendor; 4] = [
+const VENDORS: [Vendor; 5] = [
     Vendor {
         name: "openai",
         key: "OPENAI_API_KEY",
-        base_url: "https://api.openai.com/v1",
         cheap: offer("gpt-5-mini", "0.25", "2.00"),
         strong: offer("gpt-5.1", "1.25", "10.00"),
     },
     Vendor {
+        name: "gemini",
+        key: "GEMINI_API_KEY",
+        cheap: offer("gemini-3.5-flash-lite", "0.30", "2.50"),
+        strong: offer("gemini-3.8-flash", "0.75", "3.75"),
+    },
+    Vendor {
         name: "mistral",
         key: "MISTRAL_API_KEY",
-        base_url: "https://api.mistral.ai/v1",
         cheap: offer("mistral-small-latest", "0.15", "0.60"),
         strong: offer("mistral-large-latest", "0.50", "1.50"),
     },
     Vendor {
         name: "deepseek",
         key: "DEEPSEEK_API_KEY",
-        base_url: "https://api.deepseek.com/v1",
         cheap: offer("deepseek-v4-flash", "0.30", "1.20"),
         strong: offer("deepseek-v4-pro", "1.32", "3.96"),
     },
     Vendor {
         name: "groq",
         key: "GROQ_API_KEY",
-        base_url: "https://api.groq.com/openai/v1",
         cheap: offer("openai/gpt-oss-20b", "0.075", "0.30"),
         strong: offer("openai/gpt-oss-120b", "0.15", "0.60"),
     },
@@ -108,7 +110,7 @@ const SIMULATED: &str = "\
 # for example:
 #   providers:
 #     openai: { kind: openai, api_key: env:OPENAI_API_KEY }
-#     local:  { kind: openai, base_url: http://127.0.0.1:11434/v1 }
+#     local:  { kind: ollama }
 providers:
   demo: { kind: simulated }
 
@@ -125,8 +127,8 @@ fn servers(found: &[&Vendor]) -> String {
         push(
             &mut text,
             format_args!(
-                "  {}: {{ kind: openai, base_url: \"{}\", api_key: env:{} }}\n",
-                vendor.name, vendor.base_url, vendor.key
+                "  {}: {{ kind: {}, api_key: env:{} }}\n",
+                vendor.name, vendor.name, vendor.key
             ),
         );
     }

@@ -28,10 +28,8 @@ use serde_json::Value;
 const UPSTREAM_MODEL: &str = "upstream-model";
 
 /// The folders, one a format that providers speak.
-const PROVIDERS: [(&str, Outbound); 2] = [
-    ("openai", Outbound::OpenAi),
-    ("gemini", Outbound::Gemini),
-];
+pub(crate) const PROVIDERS: [(&str, Outbound); 2] =
+    [("openai", Outbound::OpenAi), ("gemini", Outbound::Gemini)];
 
 struct Case {
     folder: PathBuf,

@@ -66,7 +66,8 @@ async fn upstream() -> (SocketAddr, Arc<Mutex<Option<Seen>>>) {
             json!({ "candidates": [{ "content": content, "finishReason": "STOP" }] })
         } else {
             let said = json!({ "role": "assistant", "content": "Hello" });
-            let choice = json!({ "index": 0, "message": said, "delta": said, "finish_reason": "stop" });
+            let choice =
+                json!({ "index": 0, "message": said, "delta": said, "finish_reason": "stop" });
             json!({ "choices": [choice] })
         };
         let (kind, text) = if is_streamed {
@@ -183,13 +184,13 @@ async fn every_kind_sends_its_requests_where_its_api_is_with_its_key() {
 async fn a_stream_is_asked_for_its_count_only_where_the_server_knows_the_question() {
     let (address, seen) = upstream().await;
     for (kind, _) in KINDS {
-        let provider =
-            format!("kind: {kind}, base_url: \"http://{address}\", api_key: env:MY_KEY");
+        let provider = format!("kind: {kind}, base_url: \"http://{address}\", api_key: env:MY_KEY");
         let [whole, streamed] = asked(&provider, &seen).await;
         let tells_anyway = ["gemini", "mistral", "together", "openrouter", "cerebras"];
-        let expected = match tells_anyway.contains(&kind) {
-            true => Value::Null,
-            false => json!({ "include_usage": true }),
+        let expected = if tells_anyway.contains(&kind) {
+            Value::Null
+        } else {
+            json!({ "include_usage": true })
         };
         assert_eq!(streamed.body["stream_options"], expected, "{kind}");
         assert_eq!(whole.body["stream_options"], Value::Null, "{kind}");
@@ -220,25 +221,45 @@ async fn headers_travel_and_the_version_of_azures_api_can_be_told() {
 #[test]
 fn a_provider_on_the_internet_without_a_key_is_told_where_to_put_one() {
     for (kind, vendor) in KINDS {
-        let address = if kind == "azure" { ", base_url: \"https://r.openai.azure.com\"" } else { "" };
-        let port = if kind == "llama_cpp" { "server: { listen: 127.0.0.1:0 }\n" } else { "" };
-        let found = problems(&format!("{port}{}", config(&format!("kind: {kind}{address}"))));
-        match vendor {
-            None => assert_eq!(found, [""; 0], "{kind}"),
-            Some(_) => {
-                let [problem] = found.as_slice() else {
-                    panic!("{kind}: {found:?}");
-                };
-                assert!(problem.starts_with("providers.one.api_key: is missing"), "{problem}");
-                let custom = format!("{}_", kind.to_ascii_uppercase());
-                assert!(problem.contains(&format!("env:{custom}")), "{problem}");
-            }
+        let address = if kind == "azure" {
+            ", base_url: \"https://r.openai.azure.com\""
+        } else {
+            ""
+        };
+        let port = if kind == "llama_cpp" {
+            "server: { listen: 127.0.0.1:0 }\n"
+        } else {
+            ""
+        };
+        let found = problems(&format!(
+            "{port}{}",
+            config(&format!("kind: {kind}{address}"))
+        ));
+        if vendor.is_none() {
+            assert_eq!(found, [""; 0], "{kind}");
+        } else {
+            let [problem] = found.as_slice() else {
+                panic!("{kind}: {found:?}");
+            };
+            assert!(
+                problem.starts_with("providers.one.api_key: is missing"),
+                "{problem}"
+            );
+            let custom = format!("env:{}_", kind.to_ascii_uppercase());
+            assert!(problem.contains(&custom), "{problem}");
         }
         let keyed = format!("kind: {kind}{address}, headers: {{ Authorization: env:A_KEY }}");
-        assert_eq!(problems(&format!("{port}{}", config(&keyed))), [""; 0], "{kind}");
+        assert_eq!(
+            problems(&format!("{port}{}", config(&keyed))),
+            [""; 0],
+            "{kind}"
+        );
     }
     // A server of one's own may want none.
-    assert_eq!(problems(&config("kind: groq, base_url: \"http://127.0.0.1:9/v1\"")), [""; 0]);
+    assert_eq!(
+        problems(&config("kind: groq, base_url: \"http://127.0.0.1:9/v1\"")),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -257,8 +278,16 @@ fn a_vendor_is_known_by_its_own_address_only() {
         }
         let (found, base_url) = of("");
         assert_eq!(found, vendor, "{kind}");
-        assert_eq!(of(&format!(", base_url: \"{base_url}/\"")).0, vendor, "{kind}");
-        assert_eq!(of(", base_url: \"https://proxy.example/v1\"").0, None, "{kind}");
+        assert_eq!(
+            of(&format!(", base_url: \"{base_url}/\"")).0,
+            vendor,
+            "{kind}"
+        );
+        assert_eq!(
+            of(", base_url: \"https://proxy.example/v1\"").0,
+            None,
+            "{kind}"
+        );
     }
 }
 
@@ -267,7 +296,10 @@ fn a_provider_at_semroutes_own_address_is_refused() {
     let told = "is where semroute itself listens";
     let found = problems(&config("kind: llama_cpp"));
     assert!(found.len() == 1 && found[0].contains(told), "{found:?}");
-    assert!(found[0].starts_with("providers.one.base_url: "), "{found:?}");
+    assert!(
+        found[0].starts_with("providers.one.base_url: "),
+        "{found:?}"
+    );
     for (listen, url) in [
         ("127.0.0.1:9000", "http://localhost:9000/v1"),
         ("0.0.0.0:9000", "http://127.0.0.1:9000/v1"),
@@ -289,7 +321,10 @@ fn a_key_of_a_provider_that_does_not_exist_is_told_with_the_nearest() {
         "kind: azure, base_url: \"http://h\", api_key: env:A_KEY, api_versoin: 1",
     ] {
         let found = problems(&config(provider));
-        assert!(found[0].contains("there is no such key; did you mean"), "{found:?}");
+        assert!(
+            found[0].contains("there is no such key; did you mean"),
+            "{found:?}"
+        );
     }
     let found = problems(&config("kind: azure, api_key: env:A_KEY"));
     assert_eq!(found, ["providers.one.base_url: is missing"]);
@@ -300,7 +335,9 @@ fn a_key_of_a_provider_that_does_not_exist_is_told_with_the_nearest() {
 /// The fenced YAML in a page.
 fn examples(page: &str) -> Vec<&str> {
     let blocks = page.split("```yaml\n").skip(1);
-    blocks.filter_map(|rest| Some(rest.split_once("```")?.0)).collect()
+    blocks
+        .filter_map(|rest| Some(rest.split_once("```")?.0))
+        .collect()
 }
 
 #[test]
@@ -314,11 +351,10 @@ fn every_example_of_the_page_about_providers_is_fine_and_every_kind_has_one() {
         assert_eq!(problems(&text), [""; 0], "{example}");
     }
     for (kind, _) in KINDS {
-        let tag = format!("kind: {kind} ");
-        let tag_alone = format!("kind: {kind},");
+        let tags = [" ", ",", "\n"].map(|end| format!("kind: {kind}{end}"));
         let has_one = examples
             .iter()
-            .any(|example| example.contains(&tag) || example.contains(&tag_alone));
+            .any(|example| tags.iter().any(|tag| example.contains(tag)));
         assert!(has_one, "{kind}");
     }
 }

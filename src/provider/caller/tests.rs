@@ -53,6 +53,7 @@ fn settings(url: &str) -> Settings {
         },
         key_header: KeyHeader::Bearer,
         base_url: url.to_owned(),
+        endpoint: Endpoint::OfDialect,
         api_key: Some(Secret::new("key-1")),
         headers: vec![("X-Team".to_owned(), Secret::new("blue"))],
     }
@@ -446,6 +447,39 @@ fn the_path_follows_the_address_with_or_without_a_slash() {
         let endpoint = open(url).url(&writing);
         assert_eq!(endpoint.as_str(), "https://h/v1/chat/completions");
     }
+}
+
+#[test]
+fn an_address_without_a_path_gets_no_second_slash_and_a_query_stays_one() {
+    let opened = |dialect, endpoint| {
+        let settings = Settings {
+            dialect,
+            endpoint,
+            ..settings("https://h")
+        };
+        let caller = Caller::open(&HttpClient::open().unwrap(), &settings).unwrap();
+        let writing = Writing {
+            model: "a b/c?d",
+            delivery: Delivery::Streamed,
+            manners: Manners::default(),
+        };
+        caller.url(&writing).to_string()
+    };
+    let azure = Endpoint::AzureDeployment {
+        api_version: "2024-10-21".to_owned(),
+    };
+    assert_eq!(
+        opened(Outbound::OpenAi, Endpoint::OfDialect),
+        "https://h/chat/completions"
+    );
+    assert_eq!(
+        opened(Outbound::OpenAi, azure),
+        "https://h/openai/deployments/a%20b%2Fc%3Fd/chat/completions?api-version=2024-10-21"
+    );
+    assert_eq!(
+        opened(Outbound::Gemini, Endpoint::OfDialect),
+        "https://h/models/a%20b%2Fc%3Fd:streamGenerateContent?alt=sse"
+    );
 }
 
 #[test]

@@ -131,7 +131,7 @@ impl Response {
             arguments: call
                 .args
                 .as_ref()
-                .map_or_else(|| "{}".to_owned(), |args| args.get().to_owned()),
+                .map_or_else(|| "{}".to_owned(), |args| compact(args.get())),
         }
     }
 
@@ -201,6 +201,23 @@ impl Response {
             )
         })
     }
+}
+
+/// A JSON text without the blanks between its values: whole answers are indented.
+fn compact(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    let (mut is_text, mut is_escaped) = (false, false);
+    for char in json.chars() {
+        match char {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_text => is_escaped = true,
+            '"' => is_text = !is_text,
+            ' ' | '\t' | '\r' | '\n' if !is_text => continue,
+            _ => {}
+        }
+        written.push(char);
+    }
+    written
 }
 
 /// How many of these parts are calls.

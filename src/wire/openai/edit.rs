@@ -1,5 +1,6 @@
-//! A caller's own text with the few places changed that must: the model, the delivery, and whether the
-//! count of tokens is wanted. Everything else stays byte for byte.
+//! A caller's own text with the few places changed that must: the model, the delivery, whether the
+//! count of tokens is wanted, the name of the limit of tokens where a server knows the older one only,
+//! and ids of calls that carry what another provider put there. Everything else stays byte for byte.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -7,8 +8,14 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 
 use crate::domain::chat::{Delivery, Request, UsageReport};
-use crate::wire::json::{Fields, span_in};
-use crate::wire::{StreamUsage, Writing};
+use crate::wire::json::{Fields, array, span_in, string};
+use crate::wire::{LengthField, StreamUsage, Writing, signed_id};
+
+/// The limit of tokens by its newer name, as it stands in a body.
+const NEWER_LIMIT: &str = "\"max_completion_tokens\"";
+
+/// The same by its older name.
+const OLDER_LIMIT: &str = "\"max_tokens\"";
 
 /// A place in a text and what shall stand there.
 struct Edit {
@@ -45,8 +52,12 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     let asks_usage = writing.delivery == Delivery::Streamed
         && request.usage_report == UsageReport::Hidden
         && writing.manners.stream_usage == StreamUsage::OnDemand;
+    let renames_limit = writing.manners.length_field == LengthField::MaxTokens
+        && text.contains(NEWER_LIMIT)
+        && !text.contains(OLDER_LIMIT);
+    let is_signed = text.contains(signed_id::MARK);
     // The text was read before, so it is well-formed; it is read again only if need be.
-    if (redirected || asks_usage)
+    if (redirected || asks_usage || renames_limit || is_signed)
         && let Ok(fields) = Fields::of_text(text, "the body")
     {
         if redirected {
@@ -54,6 +65,12 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
         }
         if asks_usage {
             ask_usage(text, &fields, &mut edits);
+        }
+        if renames_limit {
+            rename_limit(text, &fields, &mut edits);
+        }
+        if is_signed {
+            unsign(text, &fields, &mut edits);
         }
     }
     apply(text, edits)
@@ -107,6 +124,49 @@ fn ask_usage(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
     }
 }
 
+/// Gives the limit of tokens its older name. A server that does not know the newer one refuses it, or
+/// answers without a limit.
+fn rename_limit(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
+    for limit in fields.all("max_completion_tokens") {
+        let before = text[..span_in(text, limit).start].trim_end();
+        let name_end = before.strip_suffix(':').map_or(before, str::trim_end);
+        // A name that is spelled with escapes stays; nobody writes it so.
+        if name_end.ends_with(NEWER_LIMIT) {
+            edits.push(Edit {
+                span: name_end.len() - NEWER_LIMIT.len()..name_end.len(),
+                text: OLDER_LIMIT.into(),
+            });
+        }
+    }
+}
+
+/// Takes out of the ids of calls what they carry for the provider that made them.
+fn unsign(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
+    for message in fields.all("messages").flat_map(objects) {
+        let calls: Vec<Fields<'_>> = message.all("tool_calls").flat_map(objects).collect();
+        let ids = calls.iter().flat_map(|call| call.all("id"));
+        for id in ids.chain(message.all("tool_call_id")) {
+            let Some(signed) = string(id) else {
+                continue;
+            };
+            let plain = signed_id::plain(&signed);
+            if plain.len() < signed.len() {
+                edits.push(Edit {
+                    span: span_in(text, id),
+                    text: serde_json::Value::from(plain).to_string().into(),
+                });
+            }
+        }
+    }
+}
+
+/// The objects in a list.
+fn objects(list: &RawValue) -> Vec<Fields<'_>> {
+    let items = array(list).unwrap_or_default().into_iter();
+    let objects = items.map(|item| Fields::of_object(item, ""));
+    objects.filter_map(Result::ok).collect()
+}
+
 fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     edits.sort_by_key(|edit| edit.span.start);
     let n_new: usize = edits.iter().map(|edit| edit.text.len()).sum();
@@ -119,4 +179,48 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     }
     written.push_str(&text[copied..]);
     written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::{Inbound, Manners};
+
+    fn edited(body: &str, length_field: LengthField) -> String {
+        let request = Inbound::OpenAi.read_request(body.as_bytes()).unwrap();
+        let writing = Writing {
+            model: "m",
+            delivery: Delivery::Whole,
+            manners: Manners {
+                length_field,
+                ..Manners::default()
+            },
+        };
+        edit_request(&request, &writing)
+    }
+
+    const ASKED: &str = r#""messages":[{"role":"user","content":"Say \"max_completion_tokens\""}]"#;
+
+    #[test]
+    fn a_limit_goes_by_its_older_name_where_the_server_knows_no_other() {
+        let body = format!(r#"{{"model":"a","max_completion_tokens" : 7,{ASKED}}}"#);
+        let renamed = format!(r#"{{"model":"m","max_tokens" : 7,{ASKED}}}"#);
+        let newer = LengthField::MaxCompletionTokens;
+        assert_eq!(edited(&body, LengthField::MaxTokens), renamed);
+        assert_eq!(edited(&body, newer), body.replace("\"a\"", "\"m\""));
+        let both = format!(r#"{{"model":"m","max_tokens":5,"max_completion_tokens":7,{ASKED}}}"#);
+        assert_eq!(edited(&both, LengthField::MaxTokens), both);
+        let none = format!(r#"{{"model":"m",{ASKED}}}"#);
+        assert_eq!(edited(&none, LengthField::MaxTokens), none);
+    }
+
+    #[test]
+    fn ids_of_calls_lose_what_they_carry_and_words_keep_it() {
+        let body = r#"{"model":"m","messages":[
+            {"role":"user","content":"what is call_0__sig_AAAA?","tool_call_id":3},
+            {"role":"assistant","tool_calls":[{"id":"call_0__sig_AA-_","type":"function","function":{"name":"f","arguments":"{}"}},{"id":"b"}]},
+            {"role":"tool", "tool_call_id" : "call_0__sig_AA-_","content":"x__sig_y"}]}"#;
+        let plain = body.replace("\"call_0__sig_AA-_\"", "\"call_0\"");
+        assert_eq!(edited(body, LengthField::MaxCompletionTokens), plain);
+    }
 }

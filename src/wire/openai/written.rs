@@ -8,7 +8,7 @@ use crate::domain::conversation::{
     ToolCall, ToolChoice, ToolResult, ToolStatus, Turn,
 };
 use crate::wire::openai::words::{audio_format_of, write_effort};
-use crate::wire::{LengthField, Malformed, StreamUsage, Writing, Written};
+use crate::wire::{LengthField, Malformed, StreamUsage, Writing, Written, signed_id};
 
 /// What a schema is called whose caller's format has no name for it.
 const SCHEMA_NAME: &str = "answer";
@@ -107,7 +107,7 @@ impl Writer {
         let texts: Vec<Part> = texts.into_iter().cloned().collect();
         Ok(json!({
             "role": "tool",
-            "tool_call_id": result.call_id,
+            "tool_call_id": signed_id::plain(&result.call_id),
             "content": write_content(&texts)?,
         }))
     }
@@ -117,7 +117,11 @@ impl Writer {
         let (mut content, mut calls) = (Vec::new(), Vec::new());
         for part in parts {
             match part {
-                Part::ToolCall(call) => calls.push(write_call(call)),
+                Part::ToolCall(call) => {
+                    let mut written = write_call(call);
+                    written["id"] = signed_id::plain(&call.id).into();
+                    calls.push(written);
+                }
                 Part::Refusal(text) => {
                     message.insert("refusal".to_owned(), text.as_str().into());
                 }

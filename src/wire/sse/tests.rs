@@ -92,6 +92,22 @@ fn an_event_of_many_lines_is_bounded_as_one_of_a_single_line_is() {
 }
 
 #[test]
+fn the_bound_lies_at_the_same_byte_however_the_bytes_are_cut() {
+    for n_over in [0, 1] {
+        let comment = format!(":{}", "x".repeat(EVENT_BYTES_MAX - 1 + n_over));
+        let text = format!("data: a\n\n{comment}\ndata: b\n\n");
+        let whole = told([text.as_bytes()]);
+        match n_over {
+            0 => assert_eq!((whole.0.len(), whole.1), (2, None)),
+            _ => assert_eq!((whole.0.len(), whole.1), (1, Some(DecodeError::TooLong))),
+        }
+        for n_bytes in [1, 4_093, 65_536, EVENT_BYTES_MAX] {
+            assert!(told(text.as_bytes().chunks(n_bytes)) == whole, "{n_bytes}");
+        }
+    }
+}
+
+#[test]
 fn comments_without_end_fill_no_memory() {
     let mut decoder = Decoder::default();
     for _ in 0..10_000 {
@@ -127,7 +143,94 @@ fn stream_text() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
 }
 
+/// Bytes in which everything that the format gives a meaning is frequent, and some are no text.
+fn stream_bytes() -> impl Strategy<Value = Vec<u8>> {
+    let piece = prop_oneof![
+        8 => stream_text().prop_map(String::into_bytes),
+        1 => prop::collection::vec(any::<u8>(), 0..8),
+        1 => Just(BYTE_ORDER_MARK.to_vec()),
+        1 => Just(b"data: \xC3".to_vec()),
+    ];
+    prop::collection::vec(piece, 0..6).prop_map(|pieces| pieces.concat())
+}
+
+/// The events of bytes that come in these pieces, and the error that ended them.
+fn told<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Option<DecodeError>) {
+    let mut decoder = Decoder::default();
+    let mut error = None;
+    for piece in pieces {
+        error = error.or(decoder.push(piece).err());
+    }
+    (std::iter::from_fn(|| decoder.next_event()).collect(), error)
+}
+
+/// The same bytes cut at these places.
+fn cut<'a>(bytes: &'a [u8], places: &[prop::sample::Index]) -> Vec<&'a [u8]> {
+    let mut ends: Vec<usize> = places
+        .iter()
+        .map(|place| place.index(bytes.len() + 1))
+        .collect();
+    ends.sort_unstable();
+    ends.push(bytes.len());
+    let mut start = 0;
+    let pieces = ends.into_iter().map(|end| {
+        let piece = &bytes[start..end];
+        start = end;
+        piece
+    });
+    pieces.collect()
+}
+
+/// What the standard says of these bytes, read in the plainest way: all lines first, then their
+/// meaning (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
+fn by_the_standard(bytes: &[u8]) -> (Vec<String>, Option<DecodeError>) {
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    let mut lines = vec![Vec::new()];
+    let mut rest = bytes.iter().peekable();
+    while let Some(byte) = rest.next() {
+        match byte {
+            b'\r' | b'\n' => {
+                if *byte == b'\r' {
+                    rest.next_if_eq(&&b'\n');
+                }
+                lines.push(Vec::new());
+            }
+            other => lines.last_mut().unwrap().push(*other),
+        }
+    }
+    lines.pop();
+    let mut events = Vec::new();
+    let mut data: Vec<&[u8]> = Vec::new();
+    for line in &lines {
+        let name_end = line.iter().position(|byte| *byte == b':');
+        let (name, value) = line.split_at(name_end.unwrap_or(line.len()));
+        let value = value.strip_prefix(b":").unwrap_or(value);
+        match name {
+            b"data" => data.push(value.strip_prefix(b" ").unwrap_or(value)),
+            b"" if name_end.is_none() && !data.is_empty() => {
+                match String::from_utf8(std::mem::take(&mut data).join(&b'\n')) {
+                    Ok(event) => events.push(event),
+                    Err(_) => return (events, Some(DecodeError::NotUtf8)),
+                }
+            }
+            _ => {}
+        }
+    }
+    (events, None)
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_give_the_same_events_and_the_same_error_however_they_are_cut(
+        bytes in stream_bytes(),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let whole = told([bytes.as_slice()]);
+        prop_assert_eq!(&told(cut(&bytes, &places)), &whole);
+        prop_assert_eq!(&told(bytes.chunks(1)), &whole);
+        prop_assert_eq!(by_the_standard(&bytes), whole);
+    }
+
     #[test]
     fn the_cuts_do_not_matter(text in stream_text(), cuts in prop::collection::vec(0..200_usize, 0..12)) {
         let bytes = text.as_bytes();

@@ -153,3 +153,12 @@ fn an_answer_that_is_none_is_refused() {
         assert!(found.message.contains(words), "{text}: {found}");
     }
 }
+
+#[test]
+fn arguments_lose_their_indent_and_nothing_else() {
+    let indented = r#"{ "a b" : [ 1.0 , "x \" y\\" , 12345678901234567890123 ] ,
+        "c" : " \n" }"#;
+    let whole = r#"{"a b":[1.0,"x \" y\\",12345678901234567890123],"c":" \n"}"#;
+    assert_eq!(compact(indented), whole);
+    assert_eq!(compact(whole), whole);
+}
