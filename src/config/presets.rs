@@ -68,32 +68,100 @@ const fn local(base_url: &'static str) -> Preset {
     }
 }
 
+const OPENAI: Preset = hosted(
+    "openai",
+    "https://api.openai.com/v1",
+    "OPENAI_API_KEY",
+    ASKED,
+    NEWER,
+);
+const MISTRAL: Preset = hosted(
+    "mistral",
+    "https://api.mistral.ai/v1",
+    "MISTRAL_API_KEY",
+    TOLD,
+    OLDER,
+);
+const GROQ: Preset = hosted(
+    "groq",
+    "https://api.groq.com/openai/v1",
+    "GROQ_API_KEY",
+    ASKED,
+    NEWER,
+);
+const TOGETHER: Preset = hosted(
+    "together",
+    "https://api.together.xyz/v1",
+    "TOGETHER_API_KEY",
+    TOLD,
+    OLDER,
+);
+const FIREWORKS: Preset = hosted(
+    "fireworks",
+    "https://api.fireworks.ai/inference/v1",
+    "FIREWORKS_API_KEY",
+    ASKED,
+    OLDER,
+);
+const DEEPSEEK: Preset = hosted(
+    "deepseek",
+    "https://api.deepseek.com/v1",
+    "DEEPSEEK_API_KEY",
+    ASKED,
+    OLDER,
+);
+const XAI: Preset = hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY", ASKED, NEWER);
+const OPENROUTER: Preset = hosted(
+    "openrouter",
+    "https://openrouter.ai/api/v1",
+    "OPENROUTER_API_KEY",
+    TOLD,
+    OLDER,
+);
+const CEREBRAS: Preset = hosted(
+    "cerebras",
+    "https://api.cerebras.ai/v1",
+    "CEREBRAS_API_KEY",
+    TOLD,
+    NEWER,
+);
+const VLLM: Preset = local("http://127.0.0.1:8000/v1");
+const OLLAMA: Preset = local("http://127.0.0.1:11434/v1");
+const LLAMA_CPP: Preset = local("http://127.0.0.1:8080/v1");
+const GEMINI: Preset = Preset {
+    dialect: Outbound::Gemini,
+    key_header: KeyHeader::Named("x-goog-api-key"),
+    ..hosted(
+        "gemini",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "GEMINI_API_KEY",
+        TOLD,
+        NEWER,
+    )
+};
+const AZURE: Preset = Preset {
+    key_header: KeyHeader::Named("api-key"),
+    ..hosted("azure", "", "AZURE_OPENAI_API_KEY", ASKED, NEWER)
+};
+
 impl Provider {
     /// What is known of its kind; nothing of models that follow a script.
-    #[rustfmt::skip] // One kind a line.
-    pub fn preset(&self) -> Option<Preset> {
+    pub const fn preset(&self) -> Option<Preset> {
         let preset = match self {
-            Self::Openai(_) => hosted("openai", "https://api.openai.com/v1", "OPENAI_API_KEY", ASKED, NEWER),
-            Self::Gemini(_) => Preset {
-                dialect: Outbound::Gemini,
-                key_header: KeyHeader::Named("x-goog-api-key"),
-                ..hosted("gemini", "https://generativelanguage.googleapis.com/v1beta", "GEMINI_API_KEY", TOLD, NEWER)
-            },
-            Self::Mistral(_) => hosted("mistral", "https://api.mistral.ai/v1", "MISTRAL_API_KEY", TOLD, OLDER),
-            Self::Groq(_) => hosted("groq", "https://api.groq.com/openai/v1", "GROQ_API_KEY", ASKED, NEWER),
-            Self::Together(_) => hosted("together", "https://api.together.xyz/v1", "TOGETHER_API_KEY", TOLD, OLDER),
-            Self::Fireworks(_) => hosted("fireworks", "https://api.fireworks.ai/inference/v1", "FIREWORKS_API_KEY", ASKED, OLDER),
-            Self::Deepseek(_) => hosted("deepseek", "https://api.deepseek.com/v1", "DEEPSEEK_API_KEY", ASKED, OLDER),
-            Self::Xai(_) => hosted("xai", "https://api.x.ai/v1", "XAI_API_KEY", ASKED, NEWER),
-            Self::Openrouter(_) => hosted("openrouter", "https://openrouter.ai/api/v1", "OPENROUTER_API_KEY", TOLD, OLDER),
-            Self::Cerebras(_) => hosted("cerebras", "https://api.cerebras.ai/v1", "CEREBRAS_API_KEY", TOLD, NEWER),
-            Self::Vllm(_) => local("http://127.0.0.1:8000/v1"),
-            Self::Ollama(_) => local("http://127.0.0.1:11434/v1"),
-            Self::LlamaCpp(_) => local("http://127.0.0.1:8080/v1"),
-            Self::Azure(_) => Preset {
-                key_header: KeyHeader::Named("api-key"),
-                ..hosted("azure", "", "AZURE_OPENAI_API_KEY", ASKED, NEWER)
-            },
+            Self::Openai(_) => OPENAI,
+            Self::Gemini(_) => GEMINI,
+            Self::Mistral(_) => MISTRAL,
+            Self::Groq(_) => GROQ,
+            Self::Together(_) => TOGETHER,
+            Self::Fireworks(_) => FIREWORKS,
+            Self::Deepseek(_) => DEEPSEEK,
+            Self::Xai(_) => XAI,
+            Self::Openrouter(_) => OPENROUTER,
+            Self::Cerebras(_) => CEREBRAS,
+            Self::Vllm(_) => VLLM,
+            Self::Ollama(_) => OLLAMA,
+            Self::LlamaCpp(_) => LLAMA_CPP,
+            Self::Azure(_) => AZURE,
             Self::Simulated { .. } => return None,
         };
         Some(preset)
