@@ -56,7 +56,10 @@ pub(super) fn access(
         let path = format!("teams.{name}");
         if [ALL, ANONYMOUS].contains(&name.as_str()) {
             let message = "has a meaning of its own; call the team something else";
-            problems.push(Problem::new(&path, format!("the name \"{name}\" {message}")));
+            problems.push(Problem::new(
+                &path,
+                format!("the name \"{name}\" {message}"),
+            ));
         }
         if team.keys.is_empty() {
             let message = "there is no key, so nobody is of this team; write env:NAME or file:PATH";
