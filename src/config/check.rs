@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::config::problem::{Problem, suggestion};
 use crate::config::schema::schema;
+use crate::config::value::{SECRET_ELSEWHERE, SECRET_PATTERN};
 
 /// Every problem of shape.
 pub fn problems_of_shape(document: &Value) -> Vec<Problem> {
@@ -51,6 +52,10 @@ fn explain(error: &ValidationError<'_>, document: &Value, problems: &mut Vec<Pro
         }
         ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } => {
             explain_best_branch(context, &path, error, document, problems);
+        }
+        // The text may be a key that was pasted here, so it is not repeated.
+        ValidationErrorKind::Pattern { pattern } if pattern == SECRET_PATTERN => {
+            problems.push(Problem::new(path, SECRET_ELSEWHERE));
         }
         _ => problems.push(Problem::new(path, error.to_string())),
     }

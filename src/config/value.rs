@@ -135,6 +135,12 @@ pub enum SecretRef {
     File(PathBuf),
 }
 
+/// What a reference looks like.
+pub(super) const SECRET_PATTERN: &str = "^(env|file):.+";
+
+/// What is said of a secret that stands in the config itself.
+pub(super) const SECRET_ELSEWHERE: &str = "a secret is not written here: say env:NAME or file:PATH";
+
 impl TryFrom<String> for SecretRef {
     type Error = String;
 
@@ -143,7 +149,7 @@ impl TryFrom<String> for SecretRef {
             Some(("env", name)) if !name.is_empty() => Ok(Self::Env(name.to_owned())),
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(PathBuf::from(path))),
             // The text may be a key that was pasted here, so it is not repeated.
-            _ => Err("a secret is not written here: say env:NAME or file:PATH".to_owned()),
+            _ => Err(SECRET_ELSEWHERE.to_owned()),
         }
     }
 }
@@ -154,13 +160,14 @@ impl JsonSchema for SecretRef {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(env|file):.+" })
+        json_schema!({ "type": "string", "pattern": SECRET_PATTERN })
     }
 }
 
 /// One value, or a list of them.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(untagged)]
+#[schemars(rename = "OneOrMany{T}")]
 pub enum OneOrMany<T> {
     /// One.
     One(T),
