@@ -58,17 +58,24 @@ pub(super) fn parse<T: DeserializeOwned>(text: &[u8]) -> Result<T, Error> {
         param,
         message: format!("the request's body cannot be read: {problem}"),
     };
+    let text = std::str::from_utf8(text).map_err(|problem| Error::Invalid {
+        param: None,
+        message: format!(
+            "the request's body is not UTF-8 from byte {} on; send JSON in UTF-8",
+            problem.valid_up_to()
+        ),
+    })?;
     // A list would be read as the fields in their order.
-    if text.trim_ascii_start().starts_with(b"[") {
+    if text.trim_start().starts_with('[') {
         return Err(Error::Invalid {
             param: None,
             message: "the request's body is a list; give an object".to_owned(),
         });
     }
-    let mut json = serde_json::Deserializer::from_slice(text);
+    let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|problem| {
         // A reader of types stops at the first field that it cannot use, and what comes after may be no JSON at all.
-        match serde_json::from_slice::<IgnoredAny>(text) {
+        match serde_json::from_str::<IgnoredAny>(text) {
             Ok(_) => unfit(field_at_fault(&problem), problem.inner()),
             Err(problem) => unfit(None, &problem),
         }
