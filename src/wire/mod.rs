@@ -17,6 +17,7 @@ use crate::domain::chat::{Answer, Delivery, Format, Request};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
+mod anthropic;
 mod gemini;
 mod json;
 mod object;
@@ -34,6 +35,8 @@ pub use stream::{StreamEvent, StreamReader, StreamWriter};
 pub enum Inbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Messages, as Anthropic defined them.
+    Anthropic,
 }
 
 /// A format that providers may speak.
@@ -41,6 +44,8 @@ pub enum Inbound {
 pub enum Outbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Messages, as Anthropic defined them.
+    Anthropic,
     /// Generated content, as Google defined it for Gemini.
     Gemini,
 }
@@ -176,6 +181,7 @@ impl Inbound {
     pub const fn format(self) -> Format {
         match self {
             Self::OpenAi => Format::OpenAi,
+            Self::Anthropic => Format::Anthropic,
         }
     }
 
@@ -183,6 +189,7 @@ impl Inbound {
     pub fn read_request(self, body: &[u8]) -> Result<Request, Malformed> {
         match self {
             Self::OpenAi => openai::read_request(body),
+            Self::Anthropic => anthropic::read_request(body),
         }
     }
 
@@ -190,6 +197,7 @@ impl Inbound {
     fn read_conversation(self, text: &str) -> Result<Understood, Malformed> {
         match self {
             Self::OpenAi => openai::read_conversation(text),
+            Self::Anthropic => anthropic::read_conversation(text),
         }
     }
 
@@ -197,6 +205,7 @@ impl Inbound {
     pub fn write_answer(self, answer: Answer, stamp: &Stamp) -> String {
         match self {
             Self::OpenAi => openai::write_answer(answer, stamp),
+            Self::Anthropic => anthropic::write_answer(answer, stamp),
         }
     }
 
@@ -204,6 +213,7 @@ impl Inbound {
     pub const fn error_kind(self, status: u16) -> &'static str {
         match self {
             Self::OpenAi => openai::error_kind(status),
+            Self::Anthropic => anthropic::error_kind(status),
         }
     }
 
@@ -211,6 +221,7 @@ impl Inbound {
     pub fn write_error(self, error: &ErrorText<'_>) -> String {
         match self {
             Self::OpenAi => openai::write_error(error),
+            Self::Anthropic => anthropic::write_error(error),
         }
     }
 }
@@ -220,6 +231,7 @@ impl Outbound {
     pub const fn format(self) -> Format {
         match self {
             Self::OpenAi => Format::OpenAi,
+            Self::Anthropic => Format::Anthropic,
             Self::Gemini => Format::Gemini,
         }
     }
@@ -237,6 +249,7 @@ impl Outbound {
     pub fn path(self, writing: &Writing<'_>) -> String {
         match self {
             Self::OpenAi => "/chat/completions".to_owned(),
+            Self::Anthropic => "/messages".to_owned(),
             Self::Gemini => gemini::path(writing),
         }
     }
@@ -270,7 +283,11 @@ impl Outbound {
     fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<String> {
         match (caller, self) {
             (Inbound::OpenAi, Self::OpenAi) => Some(openai::edit_request(request, writing)),
-            (Inbound::OpenAi, Self::Gemini) => None,
+            (Inbound::Anthropic, Self::Anthropic) => {
+                Some(anthropic::edit_request(request, writing))
+            }
+            (Inbound::OpenAi, Self::Anthropic | Self::Gemini)
+            | (Inbound::Anthropic, Self::OpenAi | Self::Gemini) => None,
         }
     }
 
@@ -281,6 +298,7 @@ impl Outbound {
     ) -> Result<Written, Malformed> {
         match self {
             Self::OpenAi => openai::write_conversation(conversation, writing),
+            Self::Anthropic => anthropic::write_conversation(conversation, writing),
             Self::Gemini => gemini::write_conversation(conversation, writing),
         }
     }
@@ -289,6 +307,7 @@ impl Outbound {
     pub fn read_answer(self, text: String, depth: Depth) -> Result<Answer, Malformed> {
         match self {
             Self::OpenAi => openai::read_answer(text, depth),
+            Self::Anthropic => anthropic::read_answer(text, depth),
             // No caller speaks it, so it is always read whole.
             Self::Gemini => gemini::read_answer(&text),
         }
@@ -298,6 +317,7 @@ impl Outbound {
     pub fn read_failure(self, status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
         match self {
             Self::OpenAi => openai::read_failure(status, body, retry_after),
+            Self::Anthropic => anthropic::read_failure(status, body, retry_after),
             Self::Gemini => gemini::read_failure(status, body, retry_after),
         }
     }
@@ -308,7 +328,8 @@ impl Inbound {
     pub const fn of(format: Format) -> Option<Self> {
         match format {
             Format::OpenAi => Some(Self::OpenAi),
-            Format::Anthropic | Format::Gemini => None,
+            Format::Anthropic => Some(Self::Anthropic),
+            Format::Gemini => None,
         }
     }
 }

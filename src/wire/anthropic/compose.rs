@@ -81,7 +81,11 @@ pub(crate) fn write_conversation(
     let generation = Generation::of(writing.model);
     let mut dropped = Vec::new();
     let mut said = turns::write(&conversation.turns, &mut dropped)?;
-    let format = write_structure(conversation.structure.as_ref(), &mut said.system, &mut dropped);
+    let format = write_structure(
+        conversation.structure.as_ref(),
+        &mut said.system,
+        &mut dropped,
+    );
     let wanted_max = conversation.sampling.tokens_max;
     let max_tokens = wanted_max.unwrap_or_else(|| generation.tokens_max_default());
     let plan = thinking::plan(conversation, generation, max_tokens, &mut dropped);
@@ -194,6 +198,3 @@ fn write_tool_choice(conversation: &Conversation) -> Option<Value> {
     }
     Some(choice)
 }
-
-#[cfg(test)]
-mod tests;

@@ -76,7 +76,10 @@ mod tests {
             ("claude-3-7-sonnet-latest", Generation::Budgeted),
             ("claude-opus-4-20250514", Generation::Budgeted),
             ("claude-opus-4-1", Generation::Budgeted),
-            ("anthropic.claude-sonnet-4-5-20250929-v1:0", Generation::Budgeted),
+            (
+                "anthropic.claude-sonnet-4-5-20250929-v1:0",
+                Generation::Budgeted,
+            ),
             ("claude-haiku-4-5@20251001", Generation::Budgeted),
             ("anthropic/claude-opus-4.6", Generation::Adaptive),
             ("claude-sonnet-4-6", Generation::Adaptive),

@@ -19,11 +19,8 @@ mod vocabulary;
 pub(super) use answer::{read_answer, write_answer};
 pub(super) use compose::write_conversation;
 pub(super) use edit::edit_request;
-pub(super) use failure::{read_failure, write_error};
+pub(super) use failure::{error_kind, read_failure, write_error};
 pub(super) use request::read_request;
 pub(super) use stream_reader::StreamReader;
 pub(super) use stream_writer::StreamWriter;
 pub(super) use understand::read_conversation;
-
-#[cfg(test)]
-mod tests;

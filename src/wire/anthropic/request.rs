@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
-use crate::domain::chat::{
-    Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport,
-};
+use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport};
 use crate::wire::Malformed;
 use crate::wire::json::{self, Fields, describe, span_in, string};
 
@@ -67,11 +65,7 @@ fn check_tokens_max(fields: &Fields<'_>) -> Result<(), Malformed> {
     }
 }
 
-fn required<'a>(
-    fields: &Fields<'a>,
-    name: &str,
-    remedy: &str,
-) -> Result<&'a RawValue, Malformed> {
+fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<&'a RawValue, Malformed> {
     fields.get(name)?.ok_or_else(|| {
         let message = format!("`{name}` is missing; {remedy}");
         Malformed::new(name, message)
@@ -100,7 +94,10 @@ fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
         .map(|config| object(config, "output_config"))
         .transpose()?;
     let (format, place) = match within {
-        Some(config) => (inner(&config, "format", "output_config")?, "output_config.format"),
+        Some(config) => (
+            inner(&config, "format", "output_config")?,
+            "output_config.format",
+        ),
         None => (None, ""),
     };
     let (format, place) = match format {
@@ -154,11 +151,7 @@ fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
     Ok(turns)
 }
 
-fn read_message(
-    value: &RawValue,
-    place: &str,
-    turns: &mut Vec<Message>,
-) -> Result<(), Malformed> {
+fn read_message(value: &RawValue, place: &str, turns: &mut Vec<Message>) -> Result<(), Malformed> {
     let fields = object(value, place)?;
     let role = read_role(inner(&fields, "role", place)?, place)?;
     let place = format!("{place}.content");
@@ -217,8 +210,9 @@ fn read_content(value: &RawValue, place: &str) -> Result<Said, Malformed> {
     }
     let blocks = json::array(value).ok_or_else(|| {
         let found = describe(value);
-        let message =
-            format!("`{place}` is {found}; give a string of whole characters or an array of blocks");
+        let message = format!(
+            "`{place}` is {found}; give a string of whole characters or an array of blocks"
+        );
         Malformed::new(place, message)
     })?;
     for (position, block) in blocks.iter().enumerate() {

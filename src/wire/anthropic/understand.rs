@@ -3,22 +3,22 @@
 //! What only Anthropic can do, its own tools and files that it keeps, is refused: without it the
 //! answer would be another. What only helps it along, such as hints for its cache, is listed.
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::domain::conversation::{
     Conversation, ParallelCalls, Sampling, Speaker, Structure, Thinking, Tool, ToolChoice, Turn,
 };
 use crate::wire::anthropic::vocabulary::read_effort;
-use crate::wire::object::{Object, unfit};
+use crate::wire::object::{Object, missing, wrong};
 use crate::wire::{Malformed, Understood};
 
 mod blocks;
 
 pub(crate) fn read_conversation(text: &str) -> Result<Understood, Malformed> {
-    let mut body = Object::of_text(text, "the body")?;
+    let mut body = Object::of_body(text)?;
     let mut dropped = Vec::new();
     for said_elsewhere in ["model", "stream"] {
-        body.take(said_elsewhere)?;
+        body.skip(said_elsewhere);
     }
     let turns = read_turns(&mut body, &mut dropped)?;
     let tools = read_tools(&mut body, &mut dropped)?;
@@ -38,62 +38,60 @@ pub(crate) fn read_conversation(text: &str) -> Result<Understood, Malformed> {
         ..Conversation::default()
     };
     refuse_servers(&mut body)?;
-    dropped.extend(config.into_iter().flat_map(Object::rest));
-    dropped.extend(body.rest());
+    if let Some(config) = config {
+        config.drop_rest(&mut dropped);
+    }
+    body.drop_rest(&mut dropped);
     Ok(Understood {
         conversation,
         dropped,
     })
 }
 
-fn read_turns(body: &mut Object<'_>, dropped: &mut Vec<String>) -> Result<Vec<Turn>, Malformed> {
+fn read_turns(body: &mut Object, dropped: &mut Vec<String>) -> Result<Vec<Turn>, Malformed> {
     let mut turns = Vec::new();
-    if let Some(system) = body.take("system")? {
+    if let Some(system) = body.take("system") {
         turns.push(Turn {
             speaker: Speaker::System,
             parts: blocks::read_content(system, "system", Speaker::System, dropped)?,
         });
     }
-    for (place, message) in body.list("messages")? {
-        turns.push(read_turn(message, &place, dropped)?);
+    for (position, message) in body.array("messages")?.into_iter().flatten().enumerate() {
+        let message = Object::of(message, format!("messages[{position}]"))?;
+        turns.push(read_turn(message, dropped)?);
     }
     Ok(turns)
 }
 
-fn read_turn(
-    value: &RawValue,
-    place: &str,
-    dropped: &mut Vec<String>,
-) -> Result<Turn, Malformed> {
-    let mut message = Object::of_value(value, place)?;
-    let speaker = match message.required_text("role")?.as_str() {
+fn read_turn(mut message: Object, dropped: &mut Vec<String>) -> Result<Turn, Malformed> {
+    let speaker = match message.needed_string("role")?.as_str() {
         "user" => Speaker::User,
         "assistant" => Speaker::Assistant,
         "system" => Speaker::System,
         other => {
-            let place = message.place_of("role");
+            let place = message.path_of("role");
             let remedy = "give user, assistant or system";
             let text = format!("`{place}` is {other:?}; {remedy}");
             return Err(Malformed::new(place, text));
         }
     };
-    let place = message.place_of("content");
+    let path = message.path_of("content");
     let content = message
-        .take("content")?
-        .ok_or_else(|| message.missing("content", "give a string or an array of blocks"))?;
-    let parts = blocks::read_content(content, &place, speaker, dropped)?;
-    dropped.extend(message.rest());
+        .take("content")
+        .ok_or_else(|| missing(&path, blocks::CONTENT))?;
+    let parts = blocks::read_content(content, &path, speaker, dropped)?;
+    message.drop_rest(dropped);
     Ok(Turn { speaker, parts })
 }
 
-fn read_tools(body: &mut Object<'_>, dropped: &mut Vec<String>) -> Result<Vec<Tool>, Malformed> {
+fn read_tools(body: &mut Object, dropped: &mut Vec<String>) -> Result<Vec<Tool>, Malformed> {
     let mut tools = Vec::new();
-    for (place, value) in body.list("tools")? {
-        let mut tool = Object::of_value(value, &place)?;
-        if let Some(kind) = tool.text("type")?
+    for (position, tool) in body.array("tools")?.into_iter().flatten().enumerate() {
+        let mut tool = Object::of(tool, format!("tools[{position}]"))?;
+        if let Some(kind) = tool.string("type")?
             && kind != "custom"
         {
-            let place = tool.place_of("type");
+            let place = tool.path_of("type");
             let text = format!(
                 "`{place}` is {kind:?}, a tool that Anthropic defines; the model chosen is another \
                  provider's, so leave the tool out or ask for an assistant whose models speak this \
@@ -102,49 +100,54 @@ fn read_tools(body: &mut Object<'_>, dropped: &mut Vec<String>) -> Result<Vec<To
             return Err(Malformed::new(place, text));
         }
         tools.push(Tool {
-            name: tool.required_text("name")?,
-            description: tool.text("description")?,
-            parameters: tool.value("input_schema")?,
-            strict: tool.flag("strict")?,
+            name: tool.needed_string("name")?,
+            description: tool.string("description")?,
+            parameters: tool.take("input_schema"),
+            strict: tool.boolean("strict")?,
         });
-        dropped.extend(tool.rest());
+        tool.drop_rest(dropped);
     }
     Ok(tools)
 }
 
 fn read_tool_choice(
-    body: &mut Object<'_>,
+    body: &mut Object,
     dropped: &mut Vec<String>,
 ) -> Result<(Option<ToolChoice>, Option<ParallelCalls>), Malformed> {
     let Some(mut choice) = body.object("tool_choice")? else {
         return Ok((None, None));
     };
     let parallel = choice
-        .flag("disable_parallel_tool_use")?
+        .boolean("disable_parallel_tool_use")?
         .map(|is_forbidden| match is_forbidden {
             true => ParallelCalls::Forbidden,
             false => ParallelCalls::Allowed,
         });
-    let chosen = match choice.required_text("type")?.as_str() {
+    let chosen = match choice.needed_string("type")?.as_str() {
         "auto" => ToolChoice::Auto,
         "any" => ToolChoice::Required,
         "none" => ToolChoice::Nothing,
-        "tool" => ToolChoice::Named(choice.required_text("name")?),
+        "tool" => ToolChoice::Named(choice.needed_string("name")?),
         other => {
             let text = format!("`tool_choice.type` is {other:?}; give auto, any, tool or none");
             return Err(Malformed::new("tool_choice.type", text));
         }
     };
-    dropped.extend(choice.rest());
+    choice.drop_rest(dropped);
     Ok((Some(chosen), parallel))
 }
 
-fn read_sampling(body: &mut Object<'_>) -> Result<Sampling, Malformed> {
+fn read_sampling(body: &mut Object) -> Result<Sampling, Malformed> {
     let mut stop = Vec::new();
-    for (place, text) in body.list("stop_sequences")? {
-        let text: String = serde_json::from_str(text.get())
-            .map_err(|_| unfit(&place, text, "give a string of whole characters"))?;
-        stop.push(text);
+    let texts = body.array("stop_sequences")?.into_iter().flatten();
+    for (position, text) in texts.enumerate() {
+        match text {
+            Value::String(text) => stop.push(text),
+            other => {
+                let path = format!("stop_sequences[{position}]");
+                return Err(wrong(&path, &other, "a string"));
+            }
+        }
     }
     let tokens_max = body.count("max_tokens")?;
     if tokens_max == Some(0) {
@@ -163,8 +166,8 @@ fn read_sampling(body: &mut Object<'_>) -> Result<Sampling, Malformed> {
 }
 
 fn read_structure(
-    body: &mut Object<'_>,
-    config: Option<&mut Object<'_>>,
+    body: &mut Object,
+    config: Option<&mut Object>,
     dropped: &mut Vec<String>,
 ) -> Result<Option<Structure>, Malformed> {
     let current = config.map(|config| config.object("format")).transpose()?;
@@ -172,16 +175,16 @@ fn read_structure(
     let Some(mut format) = current.flatten().or(former) else {
         return Ok(None);
     };
-    let kind = format.required_text("type")?;
+    let kind = format.needed_string("type")?;
     if kind != "json_schema" {
-        let place = format.place_of("type");
+        let place = format.path_of("type");
         let text = format!("`{place}` is {kind:?}; give json_schema");
         return Err(Malformed::new(place, text));
     }
     let schema = format
-        .value("schema")?
-        .ok_or_else(|| format.missing("schema", "give a JSON Schema, an object"))?;
-    dropped.extend(format.rest());
+        .take("schema")
+        .ok_or_else(|| missing(&format.path_of("schema"), "a JSON Schema, an object"))?;
+    format.drop_rest(dropped);
     Ok(Some(Structure::Schema {
         name: None,
         schema,
@@ -192,12 +195,12 @@ fn read_structure(
 /// How hard to think. A budget or a refusal to think at all says more than an effort beside it, so
 /// the effort is then listed.
 fn read_thinking(
-    body: &mut Object<'_>,
-    config: Option<&mut Object<'_>>,
+    body: &mut Object,
+    config: Option<&mut Object>,
     dropped: &mut Vec<String>,
 ) -> Result<Option<Thinking>, Malformed> {
     const EFFORT: &str = "output_config.effort";
-    let word = config.map(|config| config.text("effort")).transpose()?;
+    let word = config.map(|config| config.string("effort")).transpose()?;
     let effort = match word.flatten() {
         None => None,
         Some(word) => Some(read_effort(&word).ok_or_else(|| {
@@ -208,11 +211,12 @@ fn read_thinking(
     let Some(mut thinking) = body.object("thinking")? else {
         return Ok(effort.map(Thinking::Effort));
     };
-    let read = match thinking.required_text("type")?.as_str() {
+    let read = match thinking.needed_string("type")?.as_str() {
         "disabled" | "between_tools" => Thinking::Off,
         "adaptive" => effort.map_or(Thinking::Adaptive, Thinking::Effort),
         "enabled" => Thinking::Budget(thinking.count("budget_tokens")?.ok_or_else(|| {
-            thinking.missing("budget_tokens", "give how many tokens the model may think with")
+            let wanted = "how many tokens the model may think with";
+            missing("thinking.budget_tokens", wanted)
         })?),
         other => {
             let text = format!("`thinking.type` is {other:?}; give adaptive, enabled or disabled");
@@ -222,25 +226,22 @@ fn read_thinking(
     if effort.is_some() && !matches!(read, Thinking::Effort(_)) {
         dropped.push(EFFORT.to_owned());
     }
-    dropped.extend(thinking.rest());
+    thinking.drop_rest(dropped);
     Ok(Some(read))
 }
 
-fn read_user(
-    body: &mut Object<'_>,
-    dropped: &mut Vec<String>,
-) -> Result<Option<String>, Malformed> {
+fn read_user(body: &mut Object, dropped: &mut Vec<String>) -> Result<Option<String>, Malformed> {
     let Some(mut metadata) = body.object("metadata")? else {
         return Ok(None);
     };
-    let user = metadata.text("user_id")?;
-    dropped.extend(metadata.rest());
+    let user = metadata.string("user_id")?;
+    metadata.drop_rest(dropped);
     Ok(user)
 }
 
 /// Refuses tools of servers that Anthropic would ask itself.
-fn refuse_servers(body: &mut Object<'_>) -> Result<(), Malformed> {
-    if body.list("mcp_servers")?.is_empty() {
+fn refuse_servers(body: &mut Object) -> Result<(), Malformed> {
+    if body.array("mcp_servers")?.is_none_or(|it| it.is_empty()) {
         return Ok(());
     }
     let text = "`mcp_servers` names servers that Anthropic asks for tools itself; the model chosen \
@@ -248,6 +249,3 @@ fn refuse_servers(body: &mut Object<'_>) -> Result<(), Malformed> {
                 speak this format";
     Err(Malformed::new("mcp_servers", text))
 }
-
-#[cfg(test)]
-mod tests;

@@ -161,7 +161,8 @@ mod tests {
 
     #[test]
     fn a_stream_counts_the_prompt_first_and_the_answer_last() {
-        let first = Tally::read(r#"{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}"#);
+        let first =
+            Tally::read(r#"{"input_tokens":10,"cache_read_input_tokens":5,"output_tokens":1}"#);
         let last = Tally::read(r#"{"output_tokens":42}"#);
         let usage = first.with(last).usage().unwrap();
         assert_eq!((usage.input_tokens, usage.output_tokens), (15, 42));
@@ -170,7 +171,13 @@ mod tests {
 
     #[test]
     fn every_end_keeps_its_word_both_ways() {
-        for word in ["end_turn", "max_tokens", "tool_use", "refusal", "pause_turn"] {
+        for word in [
+            "end_turn",
+            "max_tokens",
+            "tool_use",
+            "refusal",
+            "pause_turn",
+        ] {
             assert_eq!(stop_reason(Some(&read_finish(word, None))), word);
         }
         let finish = read_finish("stop_sequence", Some("END".to_owned()));

@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::domain::conversation::Sampling;
-use crate::wire::anthropic::generation::Generation;
 use crate::wire::anthropic::compose::thinking::Mind;
+use crate::wire::anthropic::generation::Generation;
 
 /// The most that a temperature can be here. Others allow 2, for the same spread at 1.
 const TEMPERATURE_MAX: f64 = 1.0;
@@ -34,11 +34,7 @@ pub(super) struct Chooser {
 
 impl Chooser {
     /// The fields; what is left out or not followed to the letter is listed.
-    pub(super) fn write<'a>(
-        self,
-        sampling: &'a Sampling,
-        dropped: &mut Vec<String>,
-    ) -> Fields<'a> {
+    pub(super) fn write<'a>(self, sampling: &'a Sampling, dropped: &mut Vec<String>) -> Fields<'a> {
         let mut drop = |name: &str| dropped.push(name.to_owned());
         if sampling.seed.is_some() {
             drop("seed");

@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn parts_of_one_object_stay_open_to_each_other() {
-        let all = json!({ "allOf": [{ "properties": { "a": {} } }, { "properties": { "b": {} } }] });
+        let all =
+            json!({ "allOf": [{ "properties": { "a": {} } }, { "properties": { "b": {} } }] });
         assert_eq!(closed(&all), all);
     }
 }

@@ -67,7 +67,8 @@ pub(super) fn plan(
         }),
         (Some(_), Generation::Early) => None,
         (Some(wanted), Generation::Budgeted) => {
-            let may_think = !is_forced(conversation) && !is_amid_unsigned_calls(&conversation.turns);
+            let may_think =
+                !is_forced(conversation) && !is_amid_unsigned_calls(&conversation.turns);
             may_think
                 .then(|| fitting_budget(wanted, tokens_max))
                 .flatten()
@@ -126,14 +127,28 @@ fn is_forced(conversation: &Conversation) -> bool {
 fn is_amid_unsigned_calls(turns: &[Turn]) -> bool {
     let returns = |turn: &&Turn| {
         turn.speaker == Speaker::User
-            && turn.parts.iter().any(|it| matches!(it, Part::ToolResult(_)))
+            && turn
+                .parts
+                .iter()
+                .any(|it| matches!(it, Part::ToolResult(_)))
     };
-    let mut latest_first = turns.iter().rev().skip_while(|turn| turn.speaker == Speaker::System);
+    let mut latest_first = turns
+        .iter()
+        .rev()
+        .skip_while(|turn| turn.speaker == Speaker::System);
     if !latest_first.clone().next().as_ref().is_some_and(returns) {
         return false;
     }
     let caller = latest_first.find(|turn| turn.speaker == Speaker::Assistant);
-    let signed = |part: &Part| matches!(part, Part::Thought { signature: Some(_), .. });
+    let signed = |part: &Part| {
+        matches!(
+            part,
+            Part::Thought {
+                signature: Some(_),
+                ..
+            }
+        )
+    };
     !caller.is_some_and(|turn| turn.parts.iter().any(signed))
 }
 
@@ -185,7 +200,12 @@ mod tests {
 
     fn planned(conversation: &Conversation, model: &str, tokens_max: u64) -> (Plan, Vec<String>) {
         let mut dropped = Vec::new();
-        let plan = plan(conversation, Generation::of(model), tokens_max, &mut dropped);
+        let plan = plan(
+            conversation,
+            Generation::of(model),
+            tokens_max,
+            &mut dropped,
+        );
         (plan, dropped)
     }
 
@@ -211,12 +231,23 @@ mod tests {
 
     #[test]
     fn a_budget_becomes_the_nearest_effort_where_budgets_are_refused() {
-        for (tokens, word) in [(1_024, "low"), (5_000, "medium"), (20_000, "high"), (90_000, "max")] {
+        for (tokens, word) in [
+            (1_024, "low"),
+            (5_000, "medium"),
+            (20_000, "high"),
+            (90_000, "max"),
+        ] {
             let (plan, _) = planned(&conversation(Thinking::Budget(tokens)), ADAPTIVE, 100);
             assert_eq!(plan.effort, Some(word), "{tokens}");
         }
-        assert_eq!(budget(BUDGETED, Thinking::Budget(5_000), 64_000), Some(5_000));
-        assert_eq!(budget(BUDGETED, Thinking::Budget(5_000), 4_000), Some(3_999));
+        assert_eq!(
+            budget(BUDGETED, Thinking::Budget(5_000), 64_000),
+            Some(5_000)
+        );
+        assert_eq!(
+            budget(BUDGETED, Thinking::Budget(5_000), 4_000),
+            Some(3_999)
+        );
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use crate::domain::chat::{Delivery, Request, Role, UsageReport};
-use crate::wire::anthropic::read_request;
 use crate::wire::Malformed;
+use crate::wire::anthropic::read_request;
 
 fn request(body: &str) -> Request {
     read_request(body.as_bytes()).unwrap()
@@ -73,7 +73,9 @@ fn the_schema_is_kept_as_the_caller_wrote_it_wherever_it_stands() {
         let read = request(&with_fields(&fields));
         assert_eq!(read.schema.as_deref(), Some(schema), "{fields}");
     }
-    let read = request(&with_fields(r#""output_config":{"format":{"type":"later"}}"#));
+    let read = request(&with_fields(
+        r#""output_config":{"format":{"type":"later"}}"#,
+    ));
     assert_eq!(read.schema, None);
 }
 
@@ -83,13 +85,22 @@ fn every_fault_names_its_field() {
         (r#"{"max_tokens":1,"messages":[]}"#.to_owned(), "model"),
         (with_fields(r#""model":"b""#), "model"),
         (r#"{"model":" ","max_tokens":1}"#.to_owned(), "model"),
-        (r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#.to_owned(), "max_tokens"),
+        (
+            r#"{"model":"m","messages":[{"role":"user","content":"hi"}]}"#.to_owned(),
+            "max_tokens",
+        ),
         (r#"{"model":"m","max_tokens":-1}"#.to_owned(), "max_tokens"),
         (r#"{"model":"m","max_tokens":1.5}"#.to_owned(), "max_tokens"),
-        (r#"{"model":"m","max_tokens":"many"}"#.to_owned(), "max_tokens"),
+        (
+            r#"{"model":"m","max_tokens":"many"}"#.to_owned(),
+            "max_tokens",
+        ),
         (with_fields(r#""stream":1"#), "stream"),
         (with_fields(r#""system":3"#), "system"),
-        (with_fields(r#""system":[{"type":"text"}]"#), "system[0].text"),
+        (
+            with_fields(r#""system":[{"type":"text"}]"#),
+            "system[0].text",
+        ),
         (with_fields(r#""output_config":[]"#), "output_config"),
         (
             with_fields(r#""output_config":{"format":{"type":"json_schema"}}"#),
@@ -100,9 +111,15 @@ fn every_fault_names_its_field() {
         (with_messages("[]"), "messages"),
         (with_messages("[3]"), "messages[0]"),
         (with_messages(r#"[{"content":"hi"}]"#), "messages[0].role"),
-        (with_messages(r#"[{"role":"tool","content":"hi"}]"#), "messages[0].role"),
+        (
+            with_messages(r#"[{"role":"tool","content":"hi"}]"#),
+            "messages[0].role",
+        ),
         (with_messages(r#"[{"role":"user"}]"#), "messages[0].content"),
-        (with_messages(r#"[{"role":"user","content":7}]"#), "messages[0].content"),
+        (
+            with_messages(r#"[{"role":"user","content":7}]"#),
+            "messages[0].content",
+        ),
         (
             with_messages(r#"[{"role":"user","content":[{"text":"hi"}]}]"#),
             "messages[0].content[0].type",
@@ -112,9 +129,7 @@ fn every_fault_names_its_field() {
             "messages[0].content[0].text",
         ),
         (
-            with_messages(
-                r#"[{"role":"user","content":[{"type":"tool_result","content":{}}]}]"#,
-            ),
+            with_messages(r#"[{"role":"user","content":[{"type":"tool_result","content":{}}]}]"#),
             "messages[0].content[0].content",
         ),
     ];
