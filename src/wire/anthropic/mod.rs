@@ -24,3 +24,6 @@ pub(super) use request::read_request;
 pub(super) use stream_reader::StreamReader;
 pub(super) use stream_writer::StreamWriter;
 pub(super) use understand::read_conversation;
+
+#[cfg(test)]
+mod tests;
