@@ -75,6 +75,17 @@ const OPENAI: Preset = hosted(
     ASKED,
     NEWER,
 );
+const ANTHROPIC: Preset = Preset {
+    dialect: Outbound::Anthropic,
+    key_header: KeyHeader::Named("x-api-key"),
+    ..hosted(
+        "anthropic",
+        "https://api.anthropic.com/v1",
+        "ANTHROPIC_API_KEY",
+        TOLD,
+        NEWER,
+    )
+};
 const MISTRAL: Preset = hosted(
     "mistral",
     "https://api.mistral.ai/v1",
@@ -149,6 +160,7 @@ impl Provider {
     pub const fn preset(&self) -> Option<Preset> {
         let preset = match self {
             Self::Openai(_) => OPENAI,
+            Self::Anthropic(_) => ANTHROPIC,
             Self::Gemini(_) => GEMINI,
             Self::Mistral(_) => MISTRAL,
             Self::Groq(_) => GROQ,
@@ -181,6 +193,7 @@ impl Provider {
     pub(super) const fn server(&self) -> Option<&Server> {
         match self {
             Self::Openai(server)
+            | Self::Anthropic(server)
             | Self::Gemini(server)
             | Self::Mistral(server)
             | Self::Groq(server)

@@ -1,4 +1,5 @@
-//! `POST /v1/chat/completions`.
+//! Conversations: `POST /v1/chat/completions` and `POST /v1/messages`, which differ in their format
+//! only.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,33 +22,63 @@ use crate::engine::{Engine, Reply};
 use crate::gateway::{error, headers};
 use crate::wire::{Inbound, Stamp, StreamWriter};
 
-const DIALECT: Inbound = Inbound::OpenAi;
-
-/// Answers a conversation.
+/// Answers a conversation in OpenAI's format.
 pub(super) async fn complete(
     State(engine): State<Arc<Engine>>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let request_id = headers::request_id(&headers);
-    let ledger = Ledger::open(&engine, "/v1/chat/completions", request_id);
+    let ledger = Ledger::open(
+        &engine,
+        "/v1/chat/completions",
+        headers::request_id(&headers),
+    );
+    answer(Inbound::OpenAi, &engine, ledger, &headers, body).await
+}
+
+/// Answers a conversation in Anthropic's format.
+pub(super) async fn message(
+    State(engine): State<Arc<Engine>>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let ledger = Ledger::open(&engine, "/v1/messages", headers::request_id(&headers));
+    answer(Inbound::Anthropic, &engine, ledger, &headers, body).await
+}
+
+async fn answer(
+    dialect: Inbound,
+    engine: &Arc<Engine>,
+    ledger: Ledger,
+    headers: &HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let request = body
         .map_err(|rejection| error::unreadable(&rejection))
-        .and_then(|body| Ok(DIALECT.read_request(&body)?));
+        .and_then(|body| Ok(dialect.read_request(&body)?))
+        .map(|mut request| {
+            request.original.headers = headers::belonging_to(dialect, headers);
+            request
+        });
     let (served, asked) = match request {
         Ok(request) => (engine.answer(&request, ledger).await, request.usage_report),
         Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),
     };
     let created_unix_s = engine.clock().wall().as_secs();
-    respond(served, asked, created_unix_s)
+    let mut response = respond(dialect, served, asked, created_unix_s);
+    headers::name_request(dialect, response.headers_mut());
+    response
 }
 
-fn respond(served: Served, asked: UsageReport, created_unix_s: u64) -> Response {
+fn respond(dialect: Inbound, served: Served, asked: UsageReport, created_unix_s: u64) -> Response {
     let stamp = stamp(&served.record, created_unix_s);
     let mut response = match served.reply {
-        Ok(Reply::Whole(answer)) => whole(answer, &stamp),
-        Ok(Reply::Streamed(pieces)) => streamed(pieces, stamp, asked),
-        Err(error) => error::respond_in(DIALECT, &error, &served.record.request_id),
+        Ok(Reply::Whole(answer)) => whole(dialect, answer, &stamp),
+        Ok(Reply::Streamed(pieces)) => {
+            let request_id = stamp.request_id.clone();
+            streamed(pieces, dialect.stream_writer(stamp, asked), request_id)
+        }
+        Err(error) => error::respond_in(dialect, &error, &served.record.request_id),
     };
     headers::write(&served.record, response.headers_mut());
     response
@@ -64,15 +95,19 @@ fn stamp(record: &Record, created_unix_s: u64) -> Stamp {
     }
 }
 
-fn whole(answer: Answer, stamp: &Stamp) -> Response {
+fn whole(dialect: Inbound, answer: Answer, stamp: &Stamp) -> Response {
     let json = HeaderValue::from_static("application/json");
-    ([(CONTENT_TYPE, json)], DIALECT.write_answer(answer, stamp)).into_response()
+    ([(CONTENT_TYPE, json)], dialect.write_answer(answer, stamp)).into_response()
 }
 
-fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp, asked: UsageReport) -> Response {
-    let mut writer = Some(DIALECT.stream_writer(stamp, asked));
+fn streamed(
+    pieces: BoxStream<'static, Piece>,
+    writer: StreamWriter,
+    request_id: String,
+) -> Response {
+    let mut writer = Some(writer);
     let events = pieces
-        .map(move |piece| event(piece, &mut writer))
+        .map(move |piece| event(piece, &mut writer, &request_id))
         .filter(|text| std::future::ready(!text.is_empty()))
         .map(Ok::<_, Infallible>);
     let headers = [
@@ -83,14 +118,14 @@ fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp, asked: UsageReport)
 }
 
 /// The text of the events that tell a piece. The last piece takes the writer.
-fn event(piece: Piece, writer: &mut Option<StreamWriter>) -> String {
+fn event(piece: Piece, writer: &mut Option<StreamWriter>, request_id: &str) -> String {
     match piece {
         Piece::Chunk(chunk) => writer
             .as_mut()
             .map_or_else(String::new, |writer| writer.write(chunk)),
         Piece::Failed(error) => {
             let message = error.to_string();
-            let text = error::text(&error, &message, "");
+            let text = error::text(&error, &message, request_id);
             writer
                 .take()
                 .map_or_else(String::new, |writer| writer.fail(&text))

@@ -185,6 +185,22 @@ impl Inbound {
         }
     }
 
+    /// Headers of a request that belong to the format and travel with its body.
+    pub const fn own_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi => &[],
+            Self::Anthropic => &["anthropic-version", "anthropic-beta"],
+        }
+    }
+
+    /// The header by which clients of the format learn a request's id.
+    pub const fn request_id_header(self) -> &'static str {
+        match self {
+            Self::OpenAi => "x-request-id",
+            Self::Anthropic => "request-id",
+        }
+    }
+
     /// Reads of a caller's request what routing needs.
     pub fn read_request(self, body: &[u8]) -> Result<Request, Malformed> {
         match self {
@@ -242,6 +258,14 @@ impl Outbound {
             Depth::Facts
         } else {
             Depth::Everything
+        }
+    }
+
+    /// Headers that every request has, unless its caller or the operator says otherwise.
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::OpenAi | Self::Gemini => &[],
+            Self::Anthropic => &[("anthropic-version", "2023-06-01")],
         }
     }
 

@@ -19,6 +19,7 @@ mod engine;
 mod gateway;
 mod golden;
 mod learning;
+mod messages;
 mod mutations;
 mod providers;
 mod saturation;

@@ -83,7 +83,7 @@ pub(crate) fn write_error(error: &ErrorText<'_>) -> String {
     struct Whole<'a> {
         r#type: &'static str,
         error: Inner<'a>,
-        request_id: &'a str,
+        request_id: Option<&'a str>,
     }
     #[derive(Serialize)]
     struct Inner<'a> {
@@ -97,7 +97,8 @@ pub(crate) fn write_error(error: &ErrorText<'_>) -> String {
             r#type: error_kind(error.status),
             message: error.message,
         },
-        request_id: error.request_id,
+        // What has no id is no request to the API: a path that there is not.
+        request_id: Some(error.request_id).filter(|id| !id.is_empty()),
     };
     // A struct of strings is always JSON.
     serde_json::to_string(&whole).unwrap_or_default()
