@@ -291,9 +291,8 @@ impl Outbound {
                 message,
             });
         };
-        if let Some(body) = self.edited(caller, request, writing) {
-            let dropped = Vec::new();
-            return Ok(Written { body, dropped });
+        if let Some(written) = self.edited(caller, request, writing) {
+            return Ok(written);
         }
         let understood = caller.read_conversation(&request.original.text)?;
         let mut written = self.write_conversation(&understood.conversation, writing)?;
@@ -304,9 +303,12 @@ impl Outbound {
     }
 
     /// The caller's own text with what must change, where the provider speaks the caller's format.
-    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<String> {
+    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<Written> {
         match (caller, self) {
-            (Inbound::OpenAi, Self::OpenAi) => Some(openai::edit_request(request, writing)),
+            (Inbound::OpenAi, Self::OpenAi) => Some(Written {
+                body: openai::edit_request(request, writing),
+                dropped: Vec::new(),
+            }),
             (Inbound::Anthropic, Self::Anthropic) => {
                 Some(anthropic::edit_request(request, writing))
             }

@@ -1,12 +1,18 @@
-//! A caller's own text with the few places changed that must: the model and the delivery. Everything
-//! else stays byte for byte.
+//! A caller's own text with the few places changed that must: the model, the delivery, and thoughts
+//! that no model of this format had. Everything else stays byte for byte.
+//!
+//! A thought without a signature came from a model of another provider, which answered an earlier
+//! turn of the conversation. The format refuses it, so it goes, and is listed.
 
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde_json::value::RawValue;
+
 use crate::domain::chat::{Delivery, Request};
-use crate::wire::Writing;
-use crate::wire::json::{Fields, span_in};
+
+use crate::wire::json::{Fields, array, span_in, string};
+use crate::wire::{Writing, Written};
 
 /// A place in a text and what shall stand there.
 struct Edit {
@@ -14,7 +20,7 @@ struct Edit {
     text: Cow<'static, str>,
 }
 
-pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
+pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> Written {
     let text = &request.original.text;
     let mut edits = vec![Edit {
         span: request.original.model_span.clone(),
@@ -23,7 +29,51 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     if request.delivery != writing.delivery {
         redirect(text, writing.delivery, &mut edits);
     }
-    apply(text, edits)
+    let mut dropped = Vec::new();
+    // Bodies are long and such thoughts rare, so the text is not taken apart to look for them.
+    if [r#""signature":"""#, r#""signature": """#]
+        .iter()
+        .any(|blank| text.contains(blank))
+    {
+        leave_out_unsigned(text, &mut edits, &mut dropped);
+    }
+    Written {
+        body: apply(text, edits),
+        dropped,
+    }
+}
+
+/// Leaves out thoughts without a signature, unless a turn has nothing else.
+fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<String>) {
+    let fields = Fields::of_text(text, "the body").ok();
+    let messages = fields.and_then(|fields| fields.find("messages").and_then(array));
+    for (position, message) in messages.into_iter().flatten().enumerate() {
+        let message = Fields::of_object(message, "a message").ok();
+        let Some(content) = message.and_then(|message| message.find("content")) else {
+            continue;
+        };
+        let blocks = array(content).unwrap_or_default();
+        let is_kept: Vec<bool> = blocks.iter().map(|block| !is_unsigned(block)).collect();
+        if !is_kept.contains(&false) || !is_kept.contains(&true) {
+            continue;
+        }
+        let kept = blocks.iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept);
+        let kept: Vec<&str> = kept.map(|(block, _)| block.get()).collect();
+        edits.push(Edit {
+            span: span_in(text, content),
+            text: format!("[{}]", kept.join(",")).into(),
+        });
+        let left = is_kept.iter().enumerate().filter(|(_, is_kept)| !**is_kept);
+        dropped.extend(left.map(|(block, _)| format!("messages[{position}].content[{block}]")));
+    }
+}
+
+fn is_unsigned(block: &RawValue) -> bool {
+    let Ok(fields) = Fields::of_object(block, "a block") else {
+        return false;
+    };
+    let word = |name: &str| fields.find(name).and_then(string);
+    word("type").as_deref() == Some("thinking") && word("signature").as_deref() == Some("")
 }
 
 fn redirect(text: &str, delivery: Delivery, edits: &mut Vec<Edit>) {

@@ -56,13 +56,11 @@ fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>),
 fn check_tokens_max(fields: &Fields<'_>) -> Result<(), Malformed> {
     let remedy = "give the most tokens that the answer may have, a whole number";
     let value = required(fields, "max_tokens", remedy)?;
-    match value.get().parse::<u64>() {
-        Ok(_) => Ok(()),
-        Err(_) => {
-            let message = format!("`max_tokens` is {}; {remedy}", describe(value));
-            Err(Malformed::new("max_tokens", message))
-        }
+    if value.get().parse::<u64>().is_ok() {
+        return Ok(());
     }
+    let message = format!("`max_tokens` is {}; {remedy}", describe(value));
+    Err(Malformed::new("max_tokens", message))
 }
 
 fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<&'a RawValue, Malformed> {

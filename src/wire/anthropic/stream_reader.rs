@@ -126,7 +126,9 @@ impl StreamReader {
                 });
                 // Some servers send a call whole when it begins.
                 let input = block.find("input").map(|input| input.get().to_owned());
-                if let Some(json) = input.filter(|json| json.trim_matches(['{', '}', ' ']) != "") {
+                if let Some(json) =
+                    input.filter(|json| !json.trim_matches(['{', '}', ' ']).is_empty())
+                {
                     let arguments = Delta::ToolCallArguments { call_idx, json };
                     piece.deltas.push(arguments);
                 }

@@ -3,6 +3,8 @@
 //! Blocks are numbered in order, and one is closed before the next is opened. The tokens are told at
 //! the end, with the reason why it ended, since other formats count nothing before.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -142,13 +144,11 @@ impl StreamWriter {
     }
 
     fn thinking_block(&mut self, text: &mut String) -> usize {
-        match self.open {
-            Some((index, Kind::Thinking)) => index,
-            _ => {
-                let block = json!({ "type": "thinking", "thinking": "", "signature": "" });
-                self.open_block(Kind::Thinking, &block, text)
-            }
+        if let Some((index, Kind::Thinking)) = self.open {
+            return index;
         }
+        let block = json!({ "type": "thinking", "thinking": "", "signature": "" });
+        self.open_block(Kind::Thinking, &block, text)
     }
 
     /// Opens a block, once the one before it is closed, and tells its number.
@@ -223,12 +223,9 @@ fn push_delta(text: &mut String, index: usize, delta: &Value) {
 
 /// An event under the name that its data has for it: clients go by the name.
 fn named_event(data: &str) -> String {
-    let name = Fields::of_text(data, "the piece").ok().and_then(|fields| {
-        fields
-            .find("type")
-            .and_then(string)
-            .map(|it| it.into_owned())
-    });
+    let name = Fields::of_text(data, "the piece")
+        .ok()
+        .and_then(|fields| fields.find("type").and_then(string).map(Cow::into_owned));
     match name.filter(|name| !name.contains(['\n', '\r'])) {
         Some(name) => format!("event: {name}\n{}", sse::event(data)),
         None => sse::event(data),

@@ -119,9 +119,12 @@ fn read_tool_choice(
     };
     let parallel = choice
         .boolean("disable_parallel_tool_use")?
-        .map(|is_forbidden| match is_forbidden {
-            true => ParallelCalls::Forbidden,
-            false => ParallelCalls::Allowed,
+        .map(|is_forbidden| {
+            if is_forbidden {
+                ParallelCalls::Forbidden
+            } else {
+                ParallelCalls::Allowed
+            }
         });
     let chosen = match choice.needed_string("type")?.as_str() {
         "auto" => ToolChoice::Auto,

@@ -22,13 +22,12 @@ pub(super) fn read_finish(stop_reason: &str, stop_sequence: Option<String>) -> F
 /// word of another format too, since clients know a closed list.
 pub(super) fn stop_reason(finish: Option<&Finish>) -> &str {
     match finish {
-        None | Some(Finish::Stop) => "end_turn",
         Some(Finish::StopText(_)) => "stop_sequence",
         Some(Finish::Length) => "max_tokens",
         Some(Finish::ToolCalls) => "tool_use",
         Some(Finish::Filtered) => "refusal",
         Some(Finish::Other(word)) if word == "pause_turn" => "pause_turn",
-        Some(Finish::Other(_)) => "end_turn",
+        None | Some(Finish::Stop | Finish::Other(_)) => "end_turn",
     }
 }
 
