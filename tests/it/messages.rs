@@ -149,6 +149,10 @@ async fn every_error_has_the_shape_of_the_format() {
 type Seen = Arc<Mutex<Vec<(HeaderMap, Value)>>>;
 
 /// A server that answers messages with this status and text.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the server ends with the test's runtime"
+)]
 async fn upstream(status: u16, text: &'static str) -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let noted = Arc::clone(&seen);
