@@ -66,6 +66,16 @@ const fn local(base_url: &'static str) -> Preset {
 
 const OPENAI: Preset = hosted("https://api.openai.com/v1", "OPENAI_API_KEY", ASKED, NEWER);
 const MISTRAL: Preset = hosted("https://api.mistral.ai/v1", "MISTRAL_API_KEY", TOLD, OLDER);
+const ANTHROPIC: Preset = Preset {
+    dialect: Outbound::Anthropic,
+    key_header: KeyHeader::Named("x-api-key"),
+    ..hosted(
+        "https://api.anthropic.com/v1",
+        "ANTHROPIC_API_KEY",
+        TOLD,
+        NEWER,
+    )
+};
 const GROQ: Preset = hosted(
     "https://api.groq.com/openai/v1",
     "GROQ_API_KEY",
@@ -126,6 +136,7 @@ impl Provider {
     pub const fn preset(&self) -> Option<Preset> {
         let preset = match self {
             Self::Openai(_) => OPENAI,
+            Self::Anthropic(_) => ANTHROPIC,
             Self::Gemini(_) => GEMINI,
             Self::Mistral(_) => MISTRAL,
             Self::Groq(_) => GROQ,
@@ -160,6 +171,7 @@ impl Provider {
     pub(super) const fn server(&self) -> Option<&Server> {
         match self {
             Self::Openai(server)
+            | Self::Anthropic(server)
             | Self::Gemini(server)
             | Self::Mistral(server)
             | Self::Groq(server)

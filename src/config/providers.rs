@@ -17,6 +17,9 @@ pub enum Provider {
     /// OpenAI at `https://api.openai.com/v1`, or with `base_url` any server that speaks its chat
     /// completions (<https://platform.openai.com/docs/api-reference/chat>).
     Openai(Server),
+    /// Anthropic at `https://api.anthropic.com/v1`, or with `base_url` any server that speaks its
+    /// messages (<https://platform.claude.com/docs/en/api/messages>).
+    Anthropic(Server),
     /// Google Gemini at `https://generativelanguage.googleapis.com/v1beta`
     /// (<https://ai.google.dev/api/generate-content>).
     Gemini(Server),

@@ -3,11 +3,9 @@
 //! A body must say that it is JSON, or say nothing of its kind. A page that a person visits may have the browser send
 //! forms and plain text to any address, one on loopback included, and nobody is asked; JSON it may not.
 
-use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
-use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
@@ -34,22 +32,15 @@ const DISCARDED_BYTES_MAX: usize = 2 * BODY_BYTES_MAX;
 const DISCARDING_MAX: Duration = Duration::from_secs(10);
 
 /// The body of a request, or why it was not read.
-pub(super) struct WholeBody(pub(super) Result<Bytes, Error>);
-
-impl<S: Sync> FromRequest<S> for WholeBody {
-    type Rejection = Infallible;
-
-    async fn from_request(request: Request, _state: &S) -> Result<Self, Infallible> {
-        let (head, mut body) = request.into_parts();
-        let whole = match acceptable(&head.headers, &body) {
-            Ok(()) => collect(&mut body).await,
-            Err(error) => Err(error),
-        };
-        if whole.is_err() && !body.is_end_stream() {
-            discard(body);
-        }
-        Ok(Self(whole))
+pub(super) async fn read(headers: &HeaderMap, mut body: Body) -> Result<Bytes, Error> {
+    let whole = match acceptable(headers, &body) {
+        Ok(()) => collect(&mut body).await,
+        Err(error) => Err(error),
+    };
+    if whole.is_err() && !body.is_end_stream() {
+        discard(body);
     }
+    whole
 }
 
 /// Reads a value from a JSON text; a field at fault is named.

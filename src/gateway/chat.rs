@@ -1,4 +1,5 @@
-//! `POST /v1/chat/completions`.
+//! Conversations: `POST /v1/chat/completions` and `POST /v1/messages`, which differ in their format
+//! only.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use futures_util::stream::BoxStream;
 
 use crate::domain::chat::{Answer, UsageReport};
 use crate::domain::record::Record;
+use crate::engine::ledger::Ledger;
 use crate::engine::serve::{Piece, Served};
 use crate::engine::{Engine, Reply};
 use crate::gateway::asked::DryRun;
@@ -20,32 +22,53 @@ use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers, route};
 use crate::wire::{Inbound, Stamp, StreamWriter};
 
-const DIALECT: Inbound = Inbound::OpenAi;
-
-/// Answers a conversation.
+/// Answers a conversation in OpenAI's format.
 pub(super) async fn complete(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
     let ledger = incoming.open(&engine, "/v1/chat/completions");
+    answer(Inbound::OpenAi, &engine, ledger, &incoming).await
+}
+
+/// Answers a conversation in Anthropic's format.
+pub(super) async fn message(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
+    let ledger = incoming.open(&engine, "/v1/messages");
+    answer(Inbound::Anthropic, &engine, ledger, &incoming).await
+}
+
+async fn answer(
+    dialect: Inbound,
+    engine: &Arc<Engine>,
+    ledger: Ledger,
+    incoming: &Incoming,
+) -> Response {
     let request = incoming.admitted().and_then(|admitted| {
-        let request = DIALECT.read_request(&admitted.body)?;
+        let mut request = dialect.read_request(&admitted.body)?;
+        request.original.headers = headers::belonging_to(dialect, &incoming.headers);
         Ok((admitted.dry_run, request))
     });
     let (served, asked) = match request {
         Ok((DryRun::Yes, request)) => {
-            return route::dry_run(&engine, &request, ledger, DIALECT).await;
+            let mut response = route::dry_run(engine, &request, ledger, dialect).await;
+            headers::name_request(dialect, response.headers_mut());
+            return response;
         }
         Ok((DryRun::No, request)) => (engine.answer(&request, ledger).await, request.usage_report),
         Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),
     };
     let created_unix_s = engine.clock().wall().as_secs();
-    respond(served, asked, created_unix_s)
+    let mut response = respond(dialect, served, asked, created_unix_s);
+    headers::name_request(dialect, response.headers_mut());
+    response
 }
 
-fn respond(served: Served, asked: UsageReport, created_unix_s: u64) -> Response {
+fn respond(dialect: Inbound, served: Served, asked: UsageReport, created_unix_s: u64) -> Response {
     let stamp = stamp(&served.record, created_unix_s);
     let mut response = match served.reply {
-        Ok(Reply::Whole(answer)) => whole(answer, &stamp),
-        Ok(Reply::Streamed(pieces)) => streamed(pieces, stamp, asked),
-        Err(error) => error::respond_in(DIALECT, &error, &served.record.request_id),
+        Ok(Reply::Whole(answer)) => whole(dialect, answer, &stamp),
+        Ok(Reply::Streamed(pieces)) => {
+            let request_id = stamp.request_id.clone();
+            streamed(pieces, dialect.stream_writer(stamp, asked), request_id)
+        }
+        Err(error) => error::respond_in(dialect, &error, &served.record.request_id),
     };
     headers::write(&served.record, response.headers_mut());
     response
@@ -62,15 +85,19 @@ fn stamp(record: &Record, created_unix_s: u64) -> Stamp {
     }
 }
 
-fn whole(answer: Answer, stamp: &Stamp) -> Response {
+fn whole(dialect: Inbound, answer: Answer, stamp: &Stamp) -> Response {
     let json = HeaderValue::from_static("application/json");
-    ([(CONTENT_TYPE, json)], DIALECT.write_answer(answer, stamp)).into_response()
+    ([(CONTENT_TYPE, json)], dialect.write_answer(answer, stamp)).into_response()
 }
 
-fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp, asked: UsageReport) -> Response {
-    let mut writer = Some(DIALECT.stream_writer(stamp, asked));
+fn streamed(
+    pieces: BoxStream<'static, Piece>,
+    writer: StreamWriter,
+    request_id: String,
+) -> Response {
+    let mut writer = Some(writer);
     let events = pieces
-        .map(move |piece| event(piece, &mut writer))
+        .map(move |piece| event(piece, &mut writer, &request_id))
         .filter(|text| std::future::ready(!text.is_empty()))
         .map(Ok::<_, Infallible>);
     let headers = [
@@ -81,14 +108,14 @@ fn streamed(pieces: BoxStream<'static, Piece>, stamp: Stamp, asked: UsageReport)
 }
 
 /// The text of the events that tell a piece. The last piece takes the writer.
-fn event(piece: Piece, writer: &mut Option<StreamWriter>) -> String {
+fn event(piece: Piece, writer: &mut Option<StreamWriter>, request_id: &str) -> String {
     match piece {
         Piece::Chunk(chunk) => writer
             .as_mut()
             .map_or_else(String::new, |writer| writer.write(chunk)),
         Piece::Failed(error) => {
             let message = error.to_string();
-            let text = error::text(&error, &message, "");
+            let text = error::text(&error, &message, request_id);
             writer
                 .take()
                 .map_or_else(String::new, |writer| writer.fail(&text))

@@ -84,21 +84,34 @@ fn is_json(text: &str) -> bool {
 pub(super) fn not_found(path: &str) -> Response {
     let message =
         format!("there is nothing at {path}; see docs/api.md for the paths that there are");
-    plain(StatusCode::NOT_FOUND, &message, "no_such_path")
+    plain(path, StatusCode::NOT_FOUND, &message, "no_such_path")
 }
 
 /// The path is there, but not for this method.
 pub(super) fn wrong_method(method: &Method, path: &str) -> Response {
     let message = format!("{path} does not answer to {method}");
     plain(
+        path,
         StatusCode::METHOD_NOT_ALLOWED,
         &message,
         "method_not_allowed",
     )
 }
 
-fn plain(status: StatusCode, message: &str, code: &str) -> Response {
-    let body = Inbound::OpenAi.write_error(&ErrorText {
+/// The format in which callers of a path expect errors, paths that there are not included.
+fn dialect_at(path: &str) -> Inbound {
+    let is_message = path
+        .strip_prefix("/v1/messages")
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if is_message {
+        Inbound::Anthropic
+    } else {
+        Inbound::OpenAi
+    }
+}
+
+fn plain(path: &str, status: StatusCode, message: &str, code: &str) -> Response {
+    let body = dialect_at(path).write_error(&ErrorText {
         status: status.as_u16(),
         message,
         param: None,

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::domain::record::{Outcome, Record, as_millis};
+use crate::wire::Inbound;
 
 /// The header by which a caller names a request, and is told its name.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -20,6 +21,25 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
         .filter(|id| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()))
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
         .map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
+}
+
+/// The headers of a request that belong to its format.
+pub(super) fn belonging_to(dialect: Inbound, headers: &HeaderMap) -> Vec<(&'static str, String)> {
+    let own = dialect.own_headers().iter();
+    own.filter_map(|name| {
+        // A client may send a list as several headers of one name.
+        let values = headers.get_all(*name).iter();
+        let values: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
+        (!values.is_empty()).then(|| (*name, values.join(",")))
+    })
+    .collect()
+}
+
+/// Tells the request's id under the name that clients of its format look for.
+pub(super) fn name_request(dialect: Inbound, headers: &mut HeaderMap) {
+    if let Some(id) = headers.get(REQUEST_ID).cloned() {
+        headers.insert(HeaderName::from_static(dialect.request_id_header()), id);
+    }
 }
 
 /// Writes what is known when the answer begins.

@@ -4,20 +4,22 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use axum::http::HeaderMap;
 use bytes::Bytes;
 
 use crate::domain::caller::Tenant;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
 use crate::gateway::asked::{self, Asked, DryRun};
-use crate::gateway::body::{self, WholeBody};
-use crate::gateway::{auth, headers};
+use crate::gateway::{auth, body, headers};
 
 /// A request. What is wrong with it is told by [`admitted`](Self::admitted), so that each endpoint can
 /// tell it in the shape that its clients read.
 pub(super) struct Incoming {
     /// The caller's id of it, or a new one.
     pub(super) request_id: String,
+    /// Its headers.
+    pub(super) headers: HeaderMap,
     tenant: Result<Tenant, Error>,
     asked: Result<Asked, Error>,
     body: Result<Bytes, Error>,
@@ -68,16 +70,17 @@ impl FromRequest<Arc<Engine>> for Incoming {
         let request_id = headers::request_id(request.headers());
         let tenant = auth::tenant(&engine.plan(), request.headers());
         let asked = asked::read(request.headers());
+        let (head, body) = request.into_parts();
         let body = if tenant.is_ok() {
-            let Ok(WholeBody(body)) = WholeBody::from_request(request, engine).await;
-            body
+            body::read(&head.headers, body).await
         } else {
             // Strangers must not fill the memory.
-            body::discard(request.into_body());
+            body::discard(body);
             Ok(Bytes::new())
         };
         Ok(Self {
             request_id,
+            headers: head.headers,
             tenant,
             asked,
             body,

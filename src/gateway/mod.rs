@@ -34,6 +34,7 @@ pub(crate) use route::explanation;
 pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
+        .route("/v1/messages", post(chat::message))
         .route("/v1/embeddings", post(embeddings::embed))
         .route("/v1/feedback", post(feedback::note))
         .route("/v1/models", get(models::list))

@@ -394,6 +394,12 @@ fn base(base_url: &str) -> Result<Url, SettingsError> {
 fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    for &(name, value) in settings.dialect.headers() {
+        headers.insert(
+            HeaderName::from_static(name),
+            HeaderValue::from_static(value),
+        );
+    }
     if let Some(Secret(key)) = &settings.api_key {
         if key.trim().is_empty() {
             return Err(SettingsError {

@@ -17,6 +17,7 @@ use crate::domain::chat::{Answer, Delivery, Format, Request};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
+mod anthropic;
 mod gemini;
 mod json;
 mod object;
@@ -34,6 +35,8 @@ pub use stream::{StreamEvent, StreamReader, StreamWriter};
 pub enum Inbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Messages, as Anthropic defined them.
+    Anthropic,
 }
 
 /// A format that providers may speak.
@@ -41,6 +44,8 @@ pub enum Inbound {
 pub enum Outbound {
     /// Chat completions, as OpenAI defined them.
     OpenAi,
+    /// Messages, as Anthropic defined them.
+    Anthropic,
     /// Generated content, as Google defined it for Gemini.
     Gemini,
 }
@@ -176,6 +181,23 @@ impl Inbound {
     pub const fn format(self) -> Format {
         match self {
             Self::OpenAi => Format::OpenAi,
+            Self::Anthropic => Format::Anthropic,
+        }
+    }
+
+    /// Headers of a request that belong to the format and travel with its body.
+    pub const fn own_headers(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenAi => &[],
+            Self::Anthropic => &["anthropic-version", "anthropic-beta"],
+        }
+    }
+
+    /// The header by which clients of the format learn a request's id.
+    pub const fn request_id_header(self) -> &'static str {
+        match self {
+            Self::OpenAi => "x-request-id",
+            Self::Anthropic => "request-id",
         }
     }
 
@@ -183,6 +205,7 @@ impl Inbound {
     pub fn read_request(self, body: &[u8]) -> Result<Request, Malformed> {
         match self {
             Self::OpenAi => openai::read_request(body),
+            Self::Anthropic => anthropic::read_request(body),
         }
     }
 
@@ -190,6 +213,7 @@ impl Inbound {
     fn read_conversation(self, text: &str) -> Result<Understood, Malformed> {
         match self {
             Self::OpenAi => openai::read_conversation(text),
+            Self::Anthropic => anthropic::read_conversation(text),
         }
     }
 
@@ -197,6 +221,7 @@ impl Inbound {
     pub fn write_answer(self, answer: Answer, stamp: &Stamp) -> String {
         match self {
             Self::OpenAi => openai::write_answer(answer, stamp),
+            Self::Anthropic => anthropic::write_answer(answer, stamp),
         }
     }
 
@@ -204,6 +229,7 @@ impl Inbound {
     pub const fn error_kind(self, status: u16) -> &'static str {
         match self {
             Self::OpenAi => openai::error_kind(status),
+            Self::Anthropic => anthropic::error_kind(status),
         }
     }
 
@@ -211,6 +237,7 @@ impl Inbound {
     pub fn write_error(self, error: &ErrorText<'_>) -> String {
         match self {
             Self::OpenAi => openai::write_error(error),
+            Self::Anthropic => anthropic::write_error(error),
         }
     }
 }
@@ -220,6 +247,7 @@ impl Outbound {
     pub const fn format(self) -> Format {
         match self {
             Self::OpenAi => Format::OpenAi,
+            Self::Anthropic => Format::Anthropic,
             Self::Gemini => Format::Gemini,
         }
     }
@@ -233,10 +261,19 @@ impl Outbound {
         }
     }
 
+    /// Headers that every request has, unless its caller or the operator says otherwise.
+    pub const fn headers(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::OpenAi | Self::Gemini => &[],
+            Self::Anthropic => &[("anthropic-version", "2023-06-01")],
+        }
+    }
+
     /// Where requests go, after a provider's base address.
     pub fn path(self, writing: &Writing<'_>) -> String {
         match self {
             Self::OpenAi => "/chat/completions".to_owned(),
+            Self::Anthropic => "/messages".to_owned(),
             Self::Gemini => gemini::path(writing),
         }
     }
@@ -254,9 +291,8 @@ impl Outbound {
                 message,
             });
         };
-        if let Some(body) = self.edited(caller, request, writing) {
-            let dropped = Vec::new();
-            return Ok(Written { body, dropped });
+        if let Some(written) = self.edited(caller, request, writing) {
+            return Ok(written);
         }
         let understood = caller.read_conversation(&request.original.text)?;
         let mut written = self.write_conversation(&understood.conversation, writing)?;
@@ -267,10 +303,17 @@ impl Outbound {
     }
 
     /// The caller's own text with what must change, where the provider speaks the caller's format.
-    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<String> {
+    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<Written> {
         match (caller, self) {
-            (Inbound::OpenAi, Self::OpenAi) => Some(openai::edit_request(request, writing)),
-            (Inbound::OpenAi, Self::Gemini) => None,
+            (Inbound::OpenAi, Self::OpenAi) => Some(Written {
+                body: openai::edit_request(request, writing),
+                dropped: Vec::new(),
+            }),
+            (Inbound::Anthropic, Self::Anthropic) => {
+                Some(anthropic::edit_request(request, writing))
+            }
+            (Inbound::OpenAi, Self::Anthropic | Self::Gemini)
+            | (Inbound::Anthropic, Self::OpenAi | Self::Gemini) => None,
         }
     }
 
@@ -281,6 +324,7 @@ impl Outbound {
     ) -> Result<Written, Malformed> {
         match self {
             Self::OpenAi => openai::write_conversation(conversation, writing),
+            Self::Anthropic => anthropic::write_conversation(conversation, writing),
             Self::Gemini => gemini::write_conversation(conversation, writing),
         }
     }
@@ -289,6 +333,7 @@ impl Outbound {
     pub fn read_answer(self, text: String, depth: Depth) -> Result<Answer, Malformed> {
         match self {
             Self::OpenAi => openai::read_answer(text, depth),
+            Self::Anthropic => anthropic::read_answer(text, depth),
             // No caller speaks it, so it is always read whole.
             Self::Gemini => gemini::read_answer(&text),
         }
@@ -298,6 +343,7 @@ impl Outbound {
     pub fn read_failure(self, status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
         match self {
             Self::OpenAi => openai::read_failure(status, body, retry_after),
+            Self::Anthropic => anthropic::read_failure(status, body, retry_after),
             Self::Gemini => gemini::read_failure(status, body, retry_after),
         }
     }
@@ -308,7 +354,8 @@ impl Inbound {
     pub const fn of(format: Format) -> Option<Self> {
         match format {
             Format::OpenAi => Some(Self::OpenAi),
-            Format::Anthropic | Format::Gemini => None,
+            Format::Anthropic => Some(Self::Anthropic),
+            Format::Gemini => None,
         }
     }
 }

@@ -5,7 +5,9 @@
 //! ends of the stream.
 
 use crate::domain::chat::{Chunk, UsageReport};
-use crate::wire::{Depth, ErrorText, Inbound, Malformed, Outbound, Stamp, gemini, openai};
+use crate::wire::{
+    Depth, ErrorText, Inbound, Malformed, Outbound, Stamp, anthropic, gemini, openai,
+};
 
 /// What one event of a provider's streamed answer says.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,6 +30,7 @@ pub struct StreamReader(Reader);
 #[derive(Debug)]
 enum Reader {
     OpenAi(openai::StreamReader),
+    Anthropic(anthropic::StreamReader),
     Gemini(gemini::StreamReader),
 }
 
@@ -36,6 +39,7 @@ impl Outbound {
     pub fn stream_reader(self, depth: Depth) -> StreamReader {
         StreamReader(match self {
             Self::OpenAi => Reader::OpenAi(openai::StreamReader::new(depth)),
+            Self::Anthropic => Reader::Anthropic(anthropic::StreamReader::new(depth)),
             Self::Gemini => Reader::Gemini(gemini::StreamReader::default()),
         })
     }
@@ -46,6 +50,7 @@ impl StreamReader {
     pub fn read(&mut self, data: String) -> Result<StreamEvent, Malformed> {
         match &mut self.0 {
             Reader::OpenAi(reader) => reader.read(data),
+            Reader::Anthropic(reader) => reader.read(data),
             Reader::Gemini(reader) => reader.read(&data),
         }
     }
@@ -59,6 +64,7 @@ pub struct StreamWriter(Writer);
 #[derive(Debug)]
 enum Writer {
     OpenAi(openai::StreamWriter),
+    Anthropic(anthropic::StreamWriter),
 }
 
 impl Inbound {
@@ -66,6 +72,8 @@ impl Inbound {
     pub fn stream_writer(self, stamp: Stamp, usage: UsageReport) -> StreamWriter {
         StreamWriter(match self {
             Self::OpenAi => Writer::OpenAi(openai::StreamWriter::new(stamp, usage)),
+            // This format always tells.
+            Self::Anthropic => Writer::Anthropic(anthropic::StreamWriter::new(stamp)),
         })
     }
 }
@@ -75,6 +83,7 @@ impl StreamWriter {
     pub fn write(&mut self, chunk: Chunk) -> String {
         match &mut self.0 {
             Writer::OpenAi(writer) => writer.write(chunk),
+            Writer::Anthropic(writer) => writer.write(chunk),
         }
     }
 
@@ -83,6 +92,7 @@ impl StreamWriter {
     pub fn end(self, comment: &str) -> String {
         match self.0 {
             Writer::OpenAi(writer) => writer.end(comment),
+            Writer::Anthropic(writer) => writer.end(comment),
         }
     }
 
@@ -91,6 +101,7 @@ impl StreamWriter {
     pub fn fail(self, error: &ErrorText<'_>) -> String {
         match self.0 {
             Writer::OpenAi(_) => openai::StreamWriter::fail(error),
+            Writer::Anthropic(_) => anthropic::StreamWriter::fail(error),
         }
     }
 }

@@ -28,8 +28,11 @@ use serde_json::Value;
 const UPSTREAM_MODEL: &str = "upstream-model";
 
 /// The folders, one a format that providers speak.
-pub(crate) const PROVIDERS: [(&str, Outbound); 2] =
-    [("openai", Outbound::OpenAi), ("gemini", Outbound::Gemini)];
+pub(crate) const PROVIDERS: [(&str, Outbound); 3] = [
+    ("anthropic", Outbound::Anthropic),
+    ("openai", Outbound::OpenAi),
+    ("gemini", Outbound::Gemini),
+];
 
 struct Case {
     folder: PathBuf,
@@ -69,6 +72,7 @@ fn cases() -> Vec<Case> {
             let folder = entry.unwrap().path();
             let name = folder.file_name().unwrap().to_str().unwrap();
             let caller = match name.split('-').next() {
+                Some("anthropic") => Inbound::Anthropic,
                 Some("openai") => Inbound::OpenAi,
                 other => panic!("{other:?} is no caller's format"),
             };

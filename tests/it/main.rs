@@ -22,6 +22,7 @@ mod engine;
 mod gateway;
 mod golden;
 mod learning;
+mod messages;
 mod mutations;
 mod providers;
 mod saturation;

@@ -23,8 +23,9 @@ use tokio::net::TcpListener;
 use crate::support::shipped_encoder;
 
 /// Every kind that is reached over HTTP, with the catalogue's name for its vendor.
-const KINDS: [(&str, Option<&str>); 14] = [
+const KINDS: [(&str, Option<&str>); 15] = [
     ("openai", Some("openai")),
+    ("anthropic", Some("anthropic")),
     ("gemini", Some("gemini")),
     ("mistral", Some("mistral")),
     ("groq", Some("groq")),
@@ -64,14 +65,24 @@ async fn upstream() -> (SocketAddr, Arc<Mutex<Option<Seen>>>) {
         let answer = if uri.contains("enerateContent") {
             let content = json!({ "parts": [{ "text": "Hello" }] });
             json!({ "candidates": [{ "content": content, "finishReason": "STOP" }] })
+        } else if uri.ends_with("/messages") && is_streamed {
+            let delta = json!({ "type": "text_delta", "text": "Hello" });
+            json!({ "type": "content_block_delta", "index": 0, "delta": delta })
+        } else if uri.ends_with("/messages") {
+            json!({ "content": [{ "type": "text", "text": "Hello" }], "stop_reason": "end_turn" })
         } else {
             let said = json!({ "role": "assistant", "content": "Hello" });
             let choice =
                 json!({ "index": 0, "message": said, "delta": said, "finish_reason": "stop" });
             json!({ "choices": [choice] })
         };
+        let end = if uri.ends_with("/messages") {
+            "data: {\"type\":\"message_stop\"}\n\n"
+        } else {
+            ""
+        };
         let (kind, text) = if is_streamed {
-            ("text/event-stream", format!("data: {answer}\n\n"))
+            ("text/event-stream", format!("data: {answer}\n\n{end}"))
         } else {
             ("application/json", answer.to_string())
         };
@@ -159,6 +170,7 @@ async fn every_kind_sends_its_requests_where_its_api_is_with_its_key() {
                 "x-goog-api-key",
                 "MY_KEY-value",
             ),
+            "anthropic" => (["/base/messages"; 2], "x-api-key", "MY_KEY-value"),
             "azure" => (
                 ["/openai/deployments/org%2Fmodel%201/chat/completions?api-version=2024-10-21"; 2],
                 "api-key",
@@ -173,7 +185,7 @@ async fn every_kind_sends_its_requests_where_its_api_is_with_its_key() {
         for (seen, path) in asked.iter().zip(paths) {
             assert_eq!(seen.uri, path, "{kind}");
             assert_eq!(seen.headers[header], value, "{kind}");
-            let others = ["authorization", "api-key", "x-goog-api-key"];
+            let others = ["authorization", "api-key", "x-api-key", "x-goog-api-key"];
             let carried = others.iter().filter(|it| seen.headers.contains_key(**it));
             assert_eq!(carried.count(), 1, "{kind}: the key goes nowhere else");
         }
@@ -186,7 +198,14 @@ async fn a_stream_is_asked_for_its_count_only_where_the_server_knows_the_questio
     for (kind, _) in KINDS {
         let provider = format!("kind: {kind}, base_url: \"http://{address}\", api_key: env:MY_KEY");
         let [whole, streamed] = asked(&provider, &seen).await;
-        let tells_anyway = ["gemini", "mistral", "together", "openrouter", "cerebras"];
+        let tells_anyway = [
+            "anthropic",
+            "gemini",
+            "mistral",
+            "together",
+            "openrouter",
+            "cerebras",
+        ];
         let expected = if tells_anyway.contains(&kind) {
             Value::Null
         } else {

@@ -186,6 +186,9 @@ impl StreamWriter {
         for one in deltas {
             add(one, &mut delta);
         }
+        if delta.is_empty() && finish.is_none() {
+            return String::new();
+        }
         let finish = finish.map(write_finish);
         let choice =
             json!({ "index": 0, "delta": delta, "logprobs": null, "finish_reason": finish });

@@ -1,0 +1,267 @@
+//! Requests for messages. Only what routing needs is read; the rest of the body stays text and
+//! travels as such to providers that speak the same format.
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde_json::value::RawValue;
+
+use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport};
+use crate::wire::Malformed;
+use crate::wire::json::{self, Fields, describe, span_in, string};
+
+pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
+    let text = std::str::from_utf8(body).map_err(|error| Malformed {
+        param: None,
+        message: format!(
+            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
+            error.valid_up_to()
+        ),
+    })?;
+    let fields = Fields::of_text(text, "the body")?;
+    let (model, model_span) = read_model(text, &fields)?;
+    check_tokens_max(&fields)?;
+    Ok(Request {
+        model,
+        messages: read_turns(&fields)?,
+        delivery: read_delivery(&fields)?,
+        usage_report: UsageReport::Wanted,
+        schema: read_schema(&fields)?,
+        original: OriginalRequest {
+            format: Format::Anthropic,
+            text: text.into(),
+            model_span,
+            headers: Vec::new(),
+        },
+    })
+}
+
+fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
+    let remedy = "name the assistant that is to answer";
+    let value = required(fields, "model", remedy)?;
+    let name = string(value).ok_or_else(|| {
+        let message = format!("`model` is {}; give a string", describe(value));
+        Malformed::new("model", message)
+    })?;
+    if name.trim().is_empty() {
+        let message = format!("`model` is blank; {remedy}");
+        return Err(Malformed::new("model", message));
+    }
+    Ok((name.into_owned(), span_in(text, value)))
+}
+
+/// The format requires a limit. 0 is allowed: it asks that the provider's cache be filled and
+/// nothing be said.
+fn check_tokens_max(fields: &Fields<'_>) -> Result<(), Malformed> {
+    let remedy = "give the most tokens that the answer may have, a whole number";
+    let value = required(fields, "max_tokens", remedy)?;
+    if value.get().parse::<u64>().is_ok() {
+        return Ok(());
+    }
+    let message = format!("`max_tokens` is {}; {remedy}", describe(value));
+    Err(Malformed::new("max_tokens", message))
+}
+
+fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<&'a RawValue, Malformed> {
+    fields.get(name)?.ok_or_else(|| {
+        let message = format!("`{name}` is missing; {remedy}");
+        Malformed::new(name, message)
+    })
+}
+
+fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
+    let Some(value) = fields.get("stream")? else {
+        return Ok(Delivery::Whole);
+    };
+    match value.get() {
+        "true" => Ok(Delivery::Streamed),
+        "false" => Ok(Delivery::Whole),
+        _ => {
+            let message = format!("`stream` is {}; give true or false", describe(value));
+            Err(Malformed::new("stream", message))
+        }
+    }
+}
+
+/// The schema of the answer, where the caller gave one: in `output_config`, or where it stood while
+/// the field was new.
+fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
+    let config = fields.get("output_config")?;
+    let within = config
+        .map(|config| object(config, "output_config"))
+        .transpose()?;
+    let (format, place) = match within {
+        Some(config) => (
+            inner(&config, "format", "output_config")?,
+            "output_config.format",
+        ),
+        None => (None, ""),
+    };
+    let (format, place) = match format {
+        Some(format) => (format, place),
+        None => match fields.get("output_format")? {
+            Some(format) => (format, "output_format"),
+            None => return Ok(None),
+        },
+    };
+    let format = object(format, place)?;
+    let kind = inner(&format, "type", place)?.and_then(string);
+    if kind.as_deref() != Some("json_schema") {
+        // Formats that are defined later pass through; nothing here can check them.
+        return Ok(None);
+    }
+    let schema = inner(&format, "schema", place)?;
+    match schema {
+        Some(schema) if schema.get().starts_with('{') => Ok(Some(schema.get().into())),
+        _ => {
+            let found = schema.map_or_else(|| "missing".to_owned(), describe);
+            let message = format!("`{place}.schema` is {found}; give a JSON Schema, an object");
+            Err(Malformed::new(format!("{place}.schema"), message))
+        }
+    }
+}
+
+/// The turns, the instructions first. What tools returned is a turn of its own here, so that nobody
+/// takes it for what the person said.
+fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
+    let mut turns = Vec::new();
+    if let Some(system) = fields.get("system")? {
+        let said = read_content(system, "system")?;
+        turns.push(Message {
+            role: Role::System,
+            text: said.text,
+        });
+    }
+    let remedy = "give an array with one message or more";
+    let value = required(fields, "messages", remedy)?;
+    let messages = json::array(value).ok_or_else(|| {
+        let message = format!("`messages` is {}; give an array", describe(value));
+        Malformed::new("messages", message)
+    })?;
+    if messages.is_empty() {
+        let message = "`messages` is empty; give one message or more";
+        return Err(Malformed::new("messages", message));
+    }
+    for (position, message) in messages.iter().enumerate() {
+        read_message(message, &format!("messages[{position}]"), &mut turns)?;
+    }
+    Ok(turns)
+}
+
+fn read_message(value: &RawValue, place: &str, turns: &mut Vec<Message>) -> Result<(), Malformed> {
+    let fields = object(value, place)?;
+    let role = read_role(inner(&fields, "role", place)?, place)?;
+    let place = format!("{place}.content");
+    let content = fields
+        .get("content")
+        .map_err(|problem| problem.at(&place))?
+        .ok_or_else(|| {
+            let message = format!("`{place}` is missing; give a string or an array of blocks");
+            Malformed::new(&place, message)
+        })?;
+    let said = read_content(content, &place)?;
+    if let Some(text) = said.returned {
+        turns.push(Message {
+            role: Role::Tool,
+            text,
+        });
+        if said.text.is_empty() {
+            return Ok(());
+        }
+    }
+    turns.push(Message {
+        role,
+        text: said.text,
+    });
+    Ok(())
+}
+
+fn read_role(value: Option<&RawValue>, place: &str) -> Result<Role, Malformed> {
+    match value.and_then(string).as_deref() {
+        Some("user") => Ok(Role::User),
+        Some("assistant") => Ok(Role::Assistant),
+        Some("system") => Ok(Role::System),
+        _ => {
+            let found = value.map_or_else(|| "missing".to_owned(), describe);
+            let message = format!("`{place}.role` is {found}; give user, assistant or system");
+            Err(Malformed::new(format!("{place}.role"), message))
+        }
+    }
+}
+
+/// The words of a content.
+#[derive(Default)]
+struct Said {
+    /// Text blocks, each on lines of its own.
+    text: String,
+    /// The same of what tools returned; nothing, if none did.
+    returned: Option<String>,
+}
+
+/// The words of a content. Blocks that are no words, pictures and thoughts, are passed over.
+fn read_content(value: &RawValue, place: &str) -> Result<Said, Malformed> {
+    let mut said = Said::default();
+    if let Some(text) = string(value) {
+        said.text = text.into_owned();
+        return Ok(said);
+    }
+    let blocks = json::array(value).ok_or_else(|| {
+        let found = describe(value);
+        let message = format!(
+            "`{place}` is {found}; give a string of whole characters or an array of blocks"
+        );
+        Malformed::new(place, message)
+    })?;
+    for (position, block) in blocks.iter().enumerate() {
+        let place = format!("{place}[{position}]");
+        let fields = object(block, &place)?;
+        match inner(&fields, "type", &place)?.and_then(string).as_deref() {
+            Some("text") => append(&mut said.text, &read_text(&fields, &place)?),
+            Some("tool_result") => {
+                let returned = said.returned.get_or_insert_default();
+                if let Some(content) = inner(&fields, "content", &place)? {
+                    let content = read_content(content, &format!("{place}.content"))?;
+                    append(returned, &content.text);
+                }
+            }
+            Some(_) => {}
+            None => {
+                let message = format!("`{place}.type` is missing; give the kind of the block");
+                return Err(Malformed::new(format!("{place}.type"), message));
+            }
+        }
+    }
+    Ok(said)
+}
+
+fn read_text<'a>(block: &Fields<'a>, place: &str) -> Result<Cow<'a, str>, Malformed> {
+    let text = inner(block, "text", place)?;
+    text.and_then(string).ok_or_else(|| {
+        let found = text.map_or_else(|| "missing".to_owned(), describe);
+        let message = format!("`{place}.text` is {found}; give a string of whole characters");
+        Malformed::new(format!("{place}.text"), message)
+    })
+}
+
+fn append(text: &mut String, piece: &str) {
+    if !text.is_empty() && !piece.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(piece);
+}
+
+fn object<'a>(value: &'a RawValue, place: &str) -> Result<Fields<'a>, Malformed> {
+    Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))
+}
+
+fn inner<'a>(
+    fields: &Fields<'a>,
+    name: &str,
+    place: &str,
+) -> Result<Option<&'a RawValue>, Malformed> {
+    fields.get(name).map_err(|problem| problem.within(place))
+}
+
+#[cfg(test)]
+mod tests;
