@@ -22,11 +22,11 @@ const NEVER: Rotation = Rotation {
     keep: None,
 };
 
-fn feedback(id: &str) -> Feedback {
-    Feedback {
+fn feedback(id: &str) -> Arc<Feedback> {
+    Arc::new(Feedback {
         comment: Some("fine".to_owned()),
         ..Feedback::about(id)
-    }
+    })
 }
 
 /// Runs to its end on this thread.
