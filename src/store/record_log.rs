@@ -222,11 +222,11 @@ impl Sink {
                 let mut text = Vec::new();
                 for line in lines {
                     match &line.entry {
-                        Entry::Record(record) => serde_json::to_writer(&mut text, record)?,
+                        Entry::Record(record) => serde_json::to_writer(&mut text, record.as_ref())?,
                         // Told from a record by its only key.
                         Entry::Feedback(feedback) => {
                             text.extend_from_slice(b"{\"feedback\":");
-                            serde_json::to_writer(&mut text, feedback)?;
+                            serde_json::to_writer(&mut text, feedback.as_ref())?;
                             text.push(b'}');
                         }
                     }
