@@ -178,7 +178,7 @@ impl Caller {
     fn uri(&self, writing: &Writing<'_>) -> Result<Uri, Failure> {
         let path = self.dialect.path(writing);
         match self.first.get() {
-            Some((first, uri)) if *first == *path => Ok(uri.clone()),
+            Some((first, uri)) if *first == path => Ok(uri.clone()),
             _ => {
                 let url = self.url(&path);
                 let uri: Uri = url.as_str().parse().map_err(|error| {
@@ -186,7 +186,7 @@ impl Caller {
                     Failure::unavailable(FailoverReason::Connect, message)
                 })?;
                 // Another call may have been the first meanwhile.
-                let _ = self.first.set((path.into_owned(), uri.clone()));
+                let _ = self.first.set((path, uri.clone()));
                 Ok(uri)
             }
         }

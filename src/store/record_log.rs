@@ -259,6 +259,9 @@ fn write_all(
     let mut lines = Vec::new();
     while let Some(first) = waiting.blocking_recv() {
         lines.push(first);
+        // Where it shares a processor with the requests, those that are ready end first, and share this write.
+        // It costs half a microsecond where nobody is.
+        std::thread::yield_now();
         while lines.len() < BATCH_MAX
             && let Ok(line) = waiting.try_recv()
         {

@@ -14,6 +14,15 @@ use crate::upstream::{FAST, SLOW};
 /// How long a server may take to start.
 const START_WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// Whether semroute keeps records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Logging {
+    /// In a folder, and no answer ends before its record is there.
+    Folder,
+    /// Nowhere.
+    Nowhere,
+}
+
 /// A server that ends with this value.
 pub(crate) struct Contender {
     process: Child,
@@ -52,8 +61,9 @@ impl Contender {
         program: &Path,
         upstream: SocketAddr,
         folder: &Path,
+        logging: Logging,
     ) -> anyhow::Result<Self> {
-        let config = write_config(upstream, folder)?;
+        let config = write_config(upstream, folder, logging)?;
         let errors = folder.join("stderr.txt");
         let process = pinned(cpus, program)
             .args(["serve", "--listen", "127.0.0.1:0", "--config"])
@@ -82,6 +92,17 @@ impl Contender {
         bail!("semroute did not start in {START_WAIT_MAX:?}")
     }
 
+    /// The time that its threads have run, in nanoseconds.
+    pub(crate) fn cpu_time(&self) -> anyhow::Result<u64> {
+        let mut sum = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let told = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let run = told.split_whitespace().next();
+            sum += run.context("a thread's time is not told")?.parse::<u64>()?;
+        }
+        Ok(sum)
+    }
+
     /// The memory that it holds, in bytes.
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))?;
@@ -108,8 +129,15 @@ fn pinned(cpus: &str, program: &Path) -> Command {
 }
 
 /// Writes semroute's configuration.
-pub(crate) fn write_config(upstream: SocketAddr, folder: &Path) -> anyhow::Result<PathBuf> {
-    let log = folder.join("log");
+pub(crate) fn write_config(
+    upstream: SocketAddr,
+    folder: &Path,
+    logging: Logging,
+) -> anyhow::Result<PathBuf> {
+    let to = match logging {
+        Logging::Folder => format!("\"jsonl:{}\"", folder.join("log").display()),
+        Logging::Nowhere => String::new(),
+    };
     let text = format!(
         "\
 providers:
@@ -121,9 +149,8 @@ assistants:
   {FAST}: {{ routes: [ {{ name: all, to: {FAST} }} ] }}
   {SLOW}: {{ routes: [ {{ name: all, to: {SLOW} }} ] }}
 log:
-  to: [ \"jsonl:{}\" ]
-",
-        log.display()
+  to: [ {to} ]
+"
     );
     let path = folder.join("semroute.yaml");
     fs::write(&path, text)?;

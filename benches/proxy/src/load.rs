@@ -160,7 +160,9 @@ impl Connection {
         if !head.starts_with("http/1.1 200") {
             bail!("not a success: {}", self.shown());
         }
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length:"));
         let end = match length {
             Some(length) => End::At(start + length.trim().parse::<usize>()?),
             None => End::LastChunk,
@@ -251,7 +253,9 @@ pub(crate) async fn load(
 }
 
 fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).max(1)
+    u64::try_from(duration.as_nanos())
+        .unwrap_or(u64::MAX)
+        .max(1)
 }
 
 /// What `load` is told.
@@ -281,7 +285,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         body_bytes: arguments.body_bytes,
         model: if arguments.slow { SLOW } else { FAST },
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let loaded = runtime.block_on(load(
         arguments.address,
         case,

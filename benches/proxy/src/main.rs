@@ -16,6 +16,8 @@ use std::path::PathBuf;
 use clap::Parser;
 use tokio::net::TcpListener;
 
+use crate::contenders::Logging;
+
 /// Measures semroute as a proxy.
 #[derive(Debug, Parser)]
 enum Command {
@@ -46,7 +48,7 @@ fn main() -> anyhow::Result<()> {
         Command::Run(arguments) => run::run(&arguments),
         Command::Load(arguments) => load::run(&arguments),
         Command::Config { upstream, folder } => {
-            let path = contenders::write_config(upstream, &folder)?;
+            let path = contenders::write_config(upstream, &folder, Logging::Folder)?;
             println!("{}", path.display());
             Ok(())
         }

@@ -26,7 +26,8 @@ pub(crate) async fn serve(listener: TcpListener, to: SocketAddr) -> anyhow::Resu
         socket.set_nodelay(true)?;
         let (client, authority) = (client.clone(), authority.clone());
         tokio::spawn(async move {
-            let service = service_fn(move |request| pass_on(client.clone(), authority.clone(), request));
+            let service =
+                service_fn(move |request| pass_on(client.clone(), authority.clone(), request));
             let connection = http1::Builder::new()
                 .serve_connection(TokioIo::new(socket), service)
                 .await;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -17,22 +18,29 @@ pub(crate) struct Cell {
     requests_per_second: f64,
     /// With all callers at once.
     loaded_p99_us: f64,
+    /// Processor time of the contender for each request, with all callers at once. Other work on the machine
+    /// hardly shows in it.
+    cpu_us_per_request: f64,
 }
 
 impl Cell {
     /// From the answers to one caller, and to many.
-    pub(crate) fn of(one: &Loaded, many: &Loaded) -> Self {
+    pub(crate) fn of(one: &Loaded, many: &Loaded, busy: Duration) -> Self {
         Self {
             p50_us: micros(&one.times.whole, 0.5),
             p99_us: micros(&one.times.whole, 0.99),
             first_p50_us: micros(&one.times.first, 0.5),
             requests_per_second: many.rate(),
             loaded_p99_us: micros(&many.times.whole, 0.99),
+            cpu_us_per_request: busy.as_secs_f64() * 1e6 / (many.rate() * many.took.as_secs_f64()),
         }
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "half a minute in nanoseconds is below 2^53")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "half a minute in nanoseconds is below 2^53"
+)]
 fn micros(times: &Histogram<u64>, quantile: f64) -> f64 {
     times.value_at_quantile(quantile) as f64 / 1000.0
 }
@@ -109,9 +117,18 @@ impl Report {
         for (case, contenders) in &self.cells {
             let _ = writeln!(
                 text,
-                "\n{case:<17} {:>8} {:>8} {:>10} {:>12} {:>9} {:>11}   {:<23} {:<23} {:<23}",
-                "p50", "p99", "first p50", "requests/s", "p99 of 64", "added p50",
-                "added / hyper's", "first: added / hyper's", "requests/s / hyper's"
+                "\n{case:<17} {:>8} {:>8} {:>10} {:>12} {:>9} {:>8} {:>11}   {:<23} {:<23} {:<23} {:<23}",
+                "p50",
+                "p99",
+                "first p50",
+                "requests/s",
+                "p99 of 64",
+                "CPU",
+                "added p50",
+                "added / hyper's",
+                "first: added / hyper's",
+                "requests/s / hyper's",
+                "hyper's CPU / CPU"
             );
             for (name, rounds) in contenders {
                 text.push_str(&row(name, rounds, contenders));
@@ -153,17 +170,20 @@ fn row(name: &str, rounds: &Rounds, contenders: &BTreeMap<String, Rounds>) -> St
         (cell.first_p50_us - direct.first_p50_us) / (hyper.first_p50_us - direct.first_p50_us)
     });
     let rate = against(&|cell, _, hyper| cell.requests_per_second / hyper.requests_per_second);
+    let leaner = against(&|cell, _, hyper| hyper.cpu_us_per_request / cell.cpu_us_per_request);
     let shown = |it: &Spread| format!("{:.2} ({:.2} to {:.2})", it.median, it.least, it.greatest);
     format!(
-        "{name:<17} {:>8.1} {:>8.1} {:>10.1} {:>12.0} {:>9.0} {:>11.1}   {:<23} {:<23} {:<23}\n",
+        "{name:<17} {:>8.1} {:>8.1} {:>10.1} {:>12.0} {:>9.0} {:>8.1} {:>11.1}   {:<23} {:<23} {:<23} {:<23}\n",
         spread(|it| it.p50_us).median,
         spread(|it| it.p99_us).median,
         spread(|it| it.first_p50_us).median,
         spread(|it| it.requests_per_second).median,
         spread(|it| it.loaded_p99_us).median,
+        spread(|it| it.cpu_us_per_request).median,
         added.median,
         shown(&slower),
         shown(&first),
         shown(&rate),
+        shown(&leaner),
     )
 }

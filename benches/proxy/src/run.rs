@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::contenders::Contender;
+use crate::contenders::{Contender, Logging};
 use crate::load::{Case, Connection, Until, load};
 use crate::report::{Cell, Memory, Report};
 use crate::upstream::{FAST, PIECES, SLOW};
@@ -56,7 +56,9 @@ struct Cpus {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let cpus = divide()?;
     pin_self(&cpus.client)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     let report = runtime.block_on(measure(arguments, &cpus))?;
     print!("{}", report.text());
     if let Some(path) = &arguments.json {
@@ -69,17 +71,23 @@ async fn measure(arguments: &Arguments, cpus: &Cpus) -> anyhow::Result<Report> {
     let upstream = Contender::upstream(&cpus.upstream)?;
     let proxy = Contender::proxy(&cpus.proxy, upstream.address)?;
     let folder = tempfile::tempdir()?;
-    let start = |program: &Path, name: &str| {
+    let start = |program: &Path, name: &str, logging| {
         let folder = folder.path().join(name);
         std::fs::create_dir(&folder)?;
-        Contender::semroute(&cpus.proxy, program, upstream.address, &folder)
+        Contender::semroute(&cpus.proxy, program, upstream.address, &folder, logging)
     };
-    let semroute = start(&arguments.semroute, "semroute")?;
+    let semroute = start(&arguments.semroute, "semroute", Logging::Folder)?;
     let beside = match &arguments.beside {
-        Some(program) => Some(start(program, "beside")?),
+        Some(program) => Some(start(program, "beside", Logging::Folder)?),
         None => None,
     };
-    let mut asked = vec![("direct", &upstream), ("hyper", &proxy), ("semroute", &semroute)];
+    let unlogged = start(&arguments.semroute, "unlogged", Logging::Nowhere)?;
+    let mut asked = vec![
+        ("direct", &upstream),
+        ("hyper", &proxy),
+        ("semroute", &semroute),
+        ("unlogged", &unlogged),
+    ];
     asked.extend(beside.iter().map(|beside| ("beside", beside)));
     check(&asked).await?;
     let mut report = Report::new(&cpus.proxy, &cpus.upstream, &cpus.client);
@@ -89,27 +97,34 @@ async fn measure(arguments: &Arguments, cpus: &Cpus) -> anyhow::Result<Report> {
             for turn in 0..asked.len() {
                 let (name, contender) = asked[(turn + round) % asked.len()];
                 let one = load(contender.address, case, 1, Until::Passed(length)).await?;
+                let before = contender.cpu_time()?;
                 let many = load(contender.address, case, CALLERS, Until::Passed(length)).await?;
-                report.add(case.name(), name, round, Cell::of(&one, &many));
+                let busy = Duration::from_nanos(contender.cpu_time()?.saturating_sub(before));
+                report.add(case.name(), name, round, Cell::of(&one, &many, busy));
             }
         }
         eprintln!("round {} of {}", round + 1, arguments.rounds);
     }
     if !arguments.no_memory {
-        let fresh = start(&arguments.semroute, "memory")?;
+        let fresh = start(&arguments.semroute, "memory", Logging::Folder)?;
         report.memory = Some(memory(&fresh).await?);
     }
     Ok(report)
 }
 
 fn cases() -> impl Iterator<Item = Case> {
-    [(false, 1000), (false, 100_000), (true, 1000), (true, 100_000)]
-        .into_iter()
-        .map(|(streamed, body_bytes)| Case {
-            streamed,
-            body_bytes,
-            model: FAST,
-        })
+    [
+        (false, 1000),
+        (false, 100_000),
+        (true, 1000),
+        (true, 100_000),
+    ]
+    .into_iter()
+    .map(|(streamed, body_bytes)| Case {
+        streamed,
+        body_bytes,
+        model: FAST,
+    })
 }
 
 /// Everyone must bring the same answer, or nothing is compared.
@@ -125,7 +140,10 @@ async fn check(asked: &[(&str, &Contender)]) -> anyhow::Result<()> {
                 text.contains("A loop ends when") && text.ends_with("}\n")
             };
             if !whole || answer.whole < answer.first {
-                bail!("{name} does not pass on the answer ({}): {text}", case.name());
+                bail!(
+                    "{name} does not pass on the answer ({}): {text}",
+                    case.name()
+                );
             }
         }
     }
@@ -177,9 +195,15 @@ async fn memory(semroute: &Contender) -> anyhow::Result<Memory> {
 /// are any.
 fn divide() -> anyhow::Result<Cpus> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
     let mut cpus = Vec::new();
-    for range in line.context("Linux tells the processors")?.trim().split(',') {
+    for range in line
+        .context("Linux tells the processors")?
+        .trim()
+        .split(',')
+    {
         let (first, last) = range.split_once('-').unwrap_or((range, range));
         cpus.extend(first.parse::<u32>()?..=last.parse()?);
     }
@@ -209,7 +233,10 @@ fn pin_self(cpus: &str) -> anyhow::Result<()> {
         .output()
         .context("taskset (util-linux) is needed")?;
     if !output.status.success() {
-        bail!("taskset failed: {}", String::from_utf8_lossy(&output.stderr));
+        bail!(
+            "taskset failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }

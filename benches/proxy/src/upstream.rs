@@ -57,7 +57,10 @@ async fn answer(request: Request<Incoming>) -> Result<Response<Body>, hyper::Err
         let body = StreamBody::new(pieces(pause).map(|piece| Ok(Frame::data(piece))));
         ("text/event-stream", BodyExt::boxed(body))
     } else {
-        ("application/json", Full::new(Bytes::from_static(WHOLE.as_bytes())).boxed())
+        (
+            "application/json",
+            Full::new(Bytes::from_static(WHOLE.as_bytes())).boxed(),
+        )
     };
     let mut response = Response::new(body);
     let kind = HeaderValue::from_static(kind);
