@@ -247,7 +247,8 @@ impl Caller {
             let message = format!("{} answered what is no answer: {problem}", self.base);
             Failure::unavailable(FailoverReason::Malformed, message)
         };
-        let text = String::from_utf8(body).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
+        let text =
+            String::from_utf8(body.into()).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
         let depth = self.dialect.depth_for(call.request.original.format);
         let answer = self.dialect.read_answer(text, depth);
         answer
