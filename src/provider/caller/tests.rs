@@ -443,8 +443,8 @@ fn the_path_follows_the_address_with_or_without_a_slash() {
             delivery: Delivery::Whole,
             manners: Manners::default(),
         };
-        let endpoint = open(url).url(&writing);
-        assert_eq!(endpoint.as_str(), "https://h/v1/chat/completions");
+        let endpoint = open(url).uri(&writing).unwrap();
+        assert_eq!(endpoint.to_string(), "https://h/v1/chat/completions");
     }
 }
 
