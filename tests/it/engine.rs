@@ -15,7 +15,7 @@ use semroute::engine::ledger::Ledger;
 use semroute::engine::{Engine, Parts};
 use semroute::store::{Output, RecordLog, Rotation, Settings};
 use semroute::telemetry::Metrics;
-use semroute::wire::Dialect;
+use semroute::wire::Inbound;
 use serde_json::Value;
 
 use crate::support::{NO_ENVIRONMENT, shipped_encoder};
@@ -147,7 +147,7 @@ async fn answered(routes: &str, prompts: &str) -> (Value, bool) {
     );
     let body =
         br#"{"model":"assistant","messages":[{"role":"user","content":"Refactor this in Go"}]}"#;
-    let request = Dialect::OpenAi.read_request(body).unwrap();
+    let request = Inbound::OpenAi.read_request(body).unwrap();
     let ledger = Ledger::open(&engine, "/v1/test", "request-1".to_owned());
     assert!(engine.answer(&request, ledger).await.reply.is_ok());
     let asked = engine.metrics_text().contains("encoder_saturated_total{");
