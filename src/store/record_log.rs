@@ -196,8 +196,8 @@ impl Drop for RecordLog {
 enum Sink {
     Stdout,
     Folder {
-        records: RotatedFile,
-        feedback: RotatedFile,
+        records: Box<RotatedFile>,
+        feedback: Box<RotatedFile>,
     },
 }
 
@@ -210,8 +210,8 @@ impl Sink {
         let open =
             |name| RotatedFile::open(folder, name, settings.rotation, Arc::clone(&settings.wall));
         Ok(Self::Folder {
-            records: open(RECORDS_FILE)?,
-            feedback: open(FEEDBACK_FILE)?,
+            records: Box::new(open(RECORDS_FILE)?),
+            feedback: Box::new(open(FEEDBACK_FILE)?),
         })
     }
 

@@ -84,10 +84,11 @@ pub(super) async fn next_bytes(body: &mut Incoming) -> Option<Result<Bytes, hype
     loop {
         match body.frame().await? {
             // What is no data are trailers, which tell nothing here.
-            Ok(frame) => match frame.into_data() {
-                Ok(bytes) => return Some(Ok(bytes)),
-                Err(_) => {}
-            },
+            Ok(frame) => {
+                if let Ok(bytes) = frame.into_data() {
+                    return Some(Ok(bytes));
+                }
+            }
             Err(error) => return Some(Err(error)),
         }
     }
@@ -114,12 +115,12 @@ where
 
     fn call(&mut self, to: Uri) -> Self::Future {
         let connecting = tokio::time::timeout(CONNECT_WAIT_MAX, self.0.call(to));
-        let connected = connecting.map(|connected| match connected {
-            Ok(connected) => connected.map_err(Into::into),
-            Err(_) => {
+        let connected = connecting.map(|connected| {
+            let Ok(connected) = connected else {
                 let message = format!("no connection within {CONNECT_WAIT_MAX:?}");
-                Err(io::Error::new(io::ErrorKind::TimedOut, message).into())
-            }
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message).into());
+            };
+            connected.map_err(Into::into)
         });
         Box::pin(connected)
     }
