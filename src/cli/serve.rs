@@ -96,7 +96,7 @@ fn put_in_force(found: Found, engine: &Engine) {
         Ok(()) => {
             tracing::info!(
                 version,
-                digest = engine.plan().centroid_digest,
+                digest = engine.plan().centroid_digest.as_ref(),
                 "other centroids are in force"
             );
             engine.count_swap(SwapResult::Swapped);
@@ -125,6 +125,9 @@ pub(super) enum Logging {
 pub(super) fn engine(assembled: Assembled, logging: Logging) -> anyhow::Result<Arc<Engine>> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::start());
     let metrics = Arc::new(Metrics::new());
+    metrics
+        .count_aside()
+        .context("the thread that counts cannot start")?;
     let log = match logging {
         Logging::Nowhere => RecordLog::none(),
         Logging::AsConfigured => RecordLog::open(&log_settings(&assembled, &clock, &metrics))

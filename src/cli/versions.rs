@@ -12,7 +12,7 @@ use crate::cli::Failure;
 use crate::cli::report::{Reporter, table};
 use crate::clock::{Clock, SystemClock};
 use crate::config::artefacts::{Fitting, read_artefact};
-use crate::engine::ledger::timestamp;
+use crate::domain::record::WallTime;
 use crate::eval::compare::Verdict;
 use crate::store::versions::{COMPARISON_FILE, Change, Version, Versions};
 
@@ -49,7 +49,7 @@ pub(super) struct Rollback {
 
 /// The time, as history keeps it.
 pub(super) fn now() -> String {
-    timestamp(SystemClock::start().wall())
+    WallTime(SystemClock::start().wall()).to_string()
 }
 
 /// A version, as it is listed.

@@ -60,7 +60,7 @@ pub fn resolve(
     }
     let config = &loaded.config;
     Some(Plan {
-        digest: loaded.digest.clone(),
+        digest: loaded.digest.as_str().into(),
         targets,
         access,
         assistants,
@@ -68,7 +68,7 @@ pub fn resolve(
         out_of_scope: scope(config.intents.out_of_scope),
         centroid_version: centroids.manifest().name.clone(),
         centroids: Arc::new(centroids),
-        centroid_digest: digest,
+        centroid_digest: digest.into(),
         selection: selection(config.encoder.text),
         request_timeout: config.server.request_timeout.get(),
         prompts: match config.log.prompts {

@@ -41,6 +41,8 @@ macro_rules! spelled {
 /// Why a route was chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoutedReason {
+    /// A rule decided before any looked at what the prompt is about, so nobody asked.
+    Rule,
     /// A rule named the prompt's intent.
     Intent,
     /// The intent is known, but no rule names it.
@@ -56,6 +58,7 @@ pub enum RoutedReason {
 }
 
 spelled!(RoutedReason {
+    Rule => "rule",
     Intent => "intent",
     Default => "default",
     OutOfScope => "out_of_scope",

@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Long enough for any model's name, short enough for a header and a label.
 const NAME_CHARS_MAX: usize = 96;
@@ -43,9 +43,9 @@ macro_rules! name {
     ($(#[$doc:meta] $Name:ident),+ $(,)?) => {$(
         #[$doc]
         #[derive(
-            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+            Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, JsonSchema,
         )]
-        #[serde(try_from = "String", into = "String")]
+        #[serde(try_from = "String")]
         #[schemars(with = "String")]
         pub struct $Name(Arc<str>);
 
@@ -77,6 +77,12 @@ macro_rules! name {
         impl From<$Name> for String {
             fn from(name: $Name) -> Self {
                 name.0.as_ref().to_owned()
+            }
+        }
+
+        impl Serialize for $Name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
             }
         }
 

@@ -5,6 +5,7 @@
 //! nothing but words. Readers of the JSON ignore fields that they do not know; `version` rises when
 //! a field changes its meaning.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
@@ -21,14 +22,14 @@ use crate::domain::quantity::{PicoUsd, Ratio};
 pub const RECORD_VERSION: u32 = 2;
 
 /// Everything that is known of one request.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
 pub struct Record {
     /// The version of this schema.
     pub version: u32,
     /// The id that the caller was told.
     pub request_id: String,
     /// When it came, RFC 3339, UTC.
-    pub time: String,
+    pub time: WallTime,
     /// The path asked.
     pub endpoint: &'static str,
     /// On whose behalf; nobody's, if the key was missing or is not known.
@@ -42,11 +43,14 @@ pub struct Record {
     /// The assistant asked for, once it is known to exist.
     pub assistant: Option<AssistantName>,
     /// Digest of the configuration in force.
-    pub config_digest: String,
+    #[serde(serialize_with = "shared")]
+    pub config_digest: Arc<str>,
     /// Digest of the centroids in force.
-    pub centroid_digest: String,
+    #[serde(serialize_with = "shared")]
+    pub centroid_digest: Arc<str>,
     /// The encoder in use.
-    pub encoder: EncoderUsed,
+    #[serde(serialize_with = "shared")]
+    pub encoder: Arc<EncoderUsed>,
     /// The prompt, as far as the log's policy keeps it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt: Option<String>,
@@ -74,8 +78,38 @@ pub struct Record {
     pub outcome: Outcome,
 }
 
+/// What many records share is written into each.
+fn shared<T: Serialize + ?Sized, S: Serializer>(
+    value: &Arc<T>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    value.serialize(serializer)
+}
+
+/// A time of day, as the time since 1970 in UTC. It is written out only where somebody reads it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WallTime(pub Duration);
+
+/// RFC 3339 in UTC, to the millisecond.
+impl std::fmt::Display for WallTime {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let millis = i64::try_from(self.0.as_millis()).unwrap_or(i64::MAX);
+        match jiff::Timestamp::from_millisecond(millis) {
+            Ok(timestamp) => write!(f, "{timestamp:.3}"),
+            // Past the year 9999.
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Serialize for WallTime {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// Which encoder embedded the prompt, or would have.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct EncoderUsed {
     /// The model's name.
     pub name: String,
@@ -218,6 +252,12 @@ pub enum Cost {
     Unknown,
 }
 
+impl Default for Cost {
+    fn default() -> Self {
+        Self::Known(PicoUsd::ZERO)
+    }
+}
+
 impl Cost {
     /// Both together, unknown as soon as one is.
     #[must_use]
@@ -295,10 +335,11 @@ impl Serialize for Timings {
 }
 
 /// How a request ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
 pub enum Outcome {
     /// Not yet.
+    #[default]
     Pending,
     /// The caller got an answer.
     Answered,

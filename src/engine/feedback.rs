@@ -1,8 +1,10 @@
 //! Feedback on a request: checked, told from feedback on what this process never served, and written.
 
+use std::sync::Arc;
+
 use crate::domain::feedback::{FEEDBACK_VERSION, Feedback, Judgement};
 use crate::domain::name::IntentName;
-use crate::engine::ledger::timestamp;
+use crate::domain::record::WallTime;
 use crate::engine::{Engine, Error};
 
 /// The longest id of a request, as everywhere.
@@ -26,7 +28,7 @@ pub struct Said {
 
 impl Engine {
     /// Writes feedback to the log and says what is known of it.
-    pub async fn note(&self, said: Said) -> Result<Feedback, Error> {
+    pub async fn note(&self, said: Said) -> Result<Arc<Feedback>, Error> {
         check(&said)?;
         if !self.log.keeps() {
             return Err(invalid(
@@ -41,7 +43,7 @@ impl Engine {
             .map(|intent| plan.centroids.intents().any(|known| known == intent));
         let feedback = Feedback {
             version: FEEDBACK_VERSION,
-            time: timestamp(self.clock.wall()),
+            time: WallTime(self.clock.wall()).to_string(),
             known: self.recent.knows(&said.request_id),
             request_id: said.request_id,
             intent: said.intent,
@@ -49,6 +51,7 @@ impl Engine {
             outcome: said.outcome,
             comment: said.comment,
         };
+        let feedback = Arc::new(feedback);
         self.log.write_feedback(&feedback).await;
         self.metrics.observe_feedback(&feedback);
         Ok(feedback)

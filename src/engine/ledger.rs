@@ -15,9 +15,8 @@ use crate::domain::model::Model;
 use crate::domain::name::AssistantName;
 use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
-    Attempt, AttemptResult, Cost, EncoderUsed, Outcome, RECORD_VERSION, Record, Timings, as_millis,
+    Attempt, AttemptResult, Cost, Outcome, RECORD_VERSION, Record, WallTime, as_millis,
 };
-use crate::encoder::Identity;
 use crate::engine::spent::Spent;
 use crate::engine::{Engine, Error, Plan};
 
@@ -49,27 +48,13 @@ impl Ledger {
         let record = Record {
             version: RECORD_VERSION,
             request_id,
-            time: timestamp(engine.clock().wall()),
+            time: WallTime(engine.clock().wall()),
             endpoint,
             tenant: plan.access.tenant_without_key(),
-            metadata: Metadata::default(),
-            conversation: None,
-            assistant: None,
-            config_digest: plan.digest.clone(),
-            centroid_digest: plan.centroid_digest.clone(),
-            encoder: used(engine.encoder().identity()),
-            prompt: None,
-            text: None,
-            intent: None,
-            decision: None,
-            attempts: Vec::new(),
-            verdicts: Vec::new(),
-            escalations: Vec::new(),
-            failovers: Vec::new(),
-            timings: Timings::default(),
-            cost_usd: Cost::Known(PicoUsd::ZERO),
-            simulated: false,
-            outcome: Outcome::Pending,
+            config_digest: Arc::clone(&plan.digest),
+            centroid_digest: Arc::clone(&plan.centroid_digest),
+            encoder: Arc::clone(&engine.encoder_used),
+            ..Record::default()
         };
         let began = engine.clock().now();
         Self {
@@ -209,9 +194,19 @@ impl Ledger {
         };
     }
 
-    /// The record as it stands, with the time up to now: what headers and trailing comments say.
+    /// The record as it stands, with the time up to now: what the headers say of an answer that has only
+    /// begun.
     pub fn snapshot(&mut self) -> Record {
         let now = self.engine.clock().now();
+        self.sum_up(now);
+        let mut record = self.record.clone();
+        if let Some(call) = &self.call {
+            record.timings.upstream += now.since(call.began);
+        }
+        record
+    }
+
+    fn sum_up(&mut self, now: Moment) {
         self.record.timings.total = now.since(self.began);
         self.record.cost_usd = self
             .record
@@ -220,16 +215,11 @@ impl Ledger {
             .fold(Cost::Known(PicoUsd::ZERO), |sum, attempt| {
                 sum.plus(attempt.cost_usd)
             });
-        let mut record = self.record.clone();
-        if let Some(call) = &self.call {
-            record.timings.upstream += now.since(call.began);
-        }
-        record
     }
 
     /// Ends the record and waits until the log has it. A caller that gets the last byte of its answer
     /// after this loses no record, whatever becomes of the process.
-    pub async fn close(mut self) -> Record {
+    pub async fn close(mut self) -> Arc<Record> {
         let record = self.end();
         let engine = Arc::clone(&self.engine);
         drop(self);
@@ -237,8 +227,8 @@ impl Ledger {
         record
     }
 
-    /// Ends what is still open, and counts.
-    fn end(&mut self) -> Record {
+    /// Ends what is still open, and counts. From here on the record is shared and does not change.
+    fn end(&mut self) -> Arc<Record> {
         self.is_closed = true;
         if self.call.is_some() {
             self.end_call(AttemptResult::Abandoned, None, None);
@@ -246,10 +236,11 @@ impl Ledger {
         if self.record.outcome == Outcome::Pending {
             self.record.outcome = Outcome::Abandoned;
         }
-        let record = self.snapshot();
-        tell(&record);
         let now = self.engine.clock().now();
-        self.engine.metrics.observe(&record, now);
+        self.sum_up(now);
+        let record = Arc::new(std::mem::take(&mut self.record));
+        tell(&record);
+        self.engine.metrics.hand_over(Arc::clone(&record), now);
         self.engine.recent.remember(&record.request_id);
         record
     }
@@ -286,21 +277,12 @@ impl Drop for Ledger {
     }
 }
 
-/// An encoder, as the record names it.
-pub(super) fn used(identity: &Identity) -> EncoderUsed {
-    EncoderUsed {
-        name: identity.name.clone(),
-        digest: identity.digest.clone(),
-        kernel: identity.kernel.clone(),
-    }
-}
-
-/// One line for people.
+/// One line for people who watch; the record says it all, so that nobody else pays for it.
 fn tell(record: &Record) {
     let intent = record.intent.as_ref().map(|intent| intent.name.as_str());
     let decision = record.decision.as_ref();
     let served_by = record.served_by();
-    tracing::info!(
+    tracing::debug!(
         request_id = %record.request_id,
         endpoint = record.endpoint,
         tenant = record.tenant.as_ref().map_or("none", Tenant::as_str),
@@ -342,12 +324,4 @@ fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
         (_, Some(usage), Some(price)) => Cost::Known(price.of(usage)),
         _ => Cost::Unknown,
     }
-}
-
-/// RFC 3339 in UTC, to the millisecond.
-pub(crate) fn timestamp(wall: Duration) -> String {
-    let millis = i64::try_from(wall.as_millis()).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis)
-        .map(|timestamp| format!("{timestamp:.3}"))
-        .unwrap_or_default()
 }

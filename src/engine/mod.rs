@@ -22,7 +22,8 @@ use crate::centroids::CentroidSet;
 use crate::centroids::drift::live::Figures;
 use crate::clock::Clock;
 use crate::domain::name::IntentName;
-use crate::encoder::EncoderQueue;
+use crate::domain::record::EncoderUsed;
+use crate::encoder::{EncoderQueue, Identity};
 use crate::store::RecordLog;
 use crate::store::recent_ids::RecentIds;
 use crate::telemetry::{Metrics, SwapResult};
@@ -42,6 +43,9 @@ pub struct Engine {
     metrics: Arc<Metrics>,
     log: RecordLog,
     recent: RecentIds,
+    /// The encoder as records name it, and the static one.
+    encoder_used: Arc<EncoderUsed>,
+    static_encoder_used: Option<Arc<EncoderUsed>>,
 }
 
 /// The parts of an engine.
@@ -65,7 +69,10 @@ impl Engine {
     pub fn new(parts: Parts) -> Arc<Self> {
         let plan = &parts.plan;
         parts.metrics.expect(&plan.centroids, &plan.centroid_digest);
+        let fixed = parts.static_encoding.as_ref();
         Arc::new(Self {
+            encoder_used: Arc::new(used(parts.encoder.identity())),
+            static_encoder_used: fixed.map(|it| Arc::new(used(it.encoder.identity()))),
             plan: ArcSwap::from_pointee(parts.plan),
             encoder: parts.encoder,
             static_encoding: parts.static_encoding,
@@ -112,5 +119,14 @@ impl Engine {
     /// Everything counted so far, in the text format that Prometheus scrapes.
     pub fn metrics_text(&self) -> String {
         self.metrics.text(self.clock.now())
+    }
+}
+
+/// An encoder, as records name it.
+fn used(identity: &Identity) -> EncoderUsed {
+    EncoderUsed {
+        name: identity.name.clone(),
+        digest: identity.digest.clone(),
+        kernel: identity.kernel.clone(),
     }
 }

@@ -21,7 +21,7 @@ use crate::routing::Rule;
 #[derive(Clone)]
 pub struct Plan {
     /// Digest of the configuration that this came from.
-    pub digest: String,
+    pub digest: Arc<str>,
     /// Every model; a [`ModelId`] is a position here.
     pub targets: Vec<Target>,
     /// Who may ask at all.
@@ -31,7 +31,7 @@ pub struct Plan {
     /// Where intents lie.
     pub centroids: Arc<CentroidSet>,
     /// Digest of the centroids.
-    pub centroid_digest: String,
+    pub centroid_digest: Arc<str>,
     /// What operators call the centroids: their name, and their version if they have one.
     pub centroid_version: String,
     /// Below this scope score a prompt is out of scope.
@@ -83,6 +83,13 @@ pub struct Assistant {
     pub teams: Teams,
     /// The routes; the last one matches everything.
     pub routes: Vec<Route>,
+}
+
+impl Assistant {
+    /// When each route applies, in order.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.routes.iter().map(|route| &route.rule)
+    }
 }
 
 /// One way through an assistant.
@@ -142,7 +149,10 @@ impl Plan {
         }
         Ok(Self {
             threshold: self.out_of_scope.threshold(&centroids),
-            centroid_digest: centroids.digest().map_err(|error| error.to_string())?,
+            centroid_digest: centroids
+                .digest()
+                .map_err(|error| error.to_string())?
+                .into(),
             centroid_version: version,
             centroids: Arc::new(centroids),
             ..self.clone()

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::domain::record::{Intent, IntentEncoder, TextUsed};
 use crate::encoder::windowing::prepare;
 use crate::encoder::{Encoder, Error, Passage};
-use crate::engine::ledger::{Ledger, used};
+use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Plan};
 use crate::routing::IntentSignal;
 use crate::vector::weighted_direction;
@@ -80,7 +80,9 @@ impl Engine {
         record.timings.encode = encoded.since(began);
         record.timings.classify = self.clock.now().since(encoded);
         record.text = Some(embedded.text);
-        record.encoder = used(fixed.encoder.identity());
+        if let Some(used) = &self.static_encoder_used {
+            record.encoder = Arc::clone(used);
+        }
         let signal = IntentSignal::from(&intent);
         record.intent = Some(intent);
         signal

@@ -23,7 +23,7 @@ use crate::verify::JsonSchema;
 /// What a request came to, and the record as it stood when its answer began.
 pub struct Served {
     /// For the headers.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// The answer, or why there is none.
     pub reply: Result<Reply, Error>,
 }
@@ -44,13 +44,13 @@ pub enum Piece {
     /// The answer broke off; nothing follows.
     Failed(Error),
     /// The answer is whole; this is what is known now.
-    End(Box<Record>),
+    End(Arc<Record>),
 }
 
 /// The decision on a prompt that nobody was asked to answer.
 pub struct Decided {
     /// What was decided and why.
-    pub record: Record,
+    pub record: Arc<Record>,
     /// Whether there is a decision.
     pub outcome: Result<(), Error>,
 }
@@ -60,17 +60,7 @@ impl Engine {
     pub async fn answer(self: &Arc<Self>, request: &Request, mut ledger: Ledger) -> Served {
         let plan = ledger.plan();
         match self.run(&plan, request, &mut ledger).await {
-            Ok(draft) => {
-                let mut record = ledger.snapshot();
-                if let Draft::Live(_) = draft {
-                    // How it ends, and what it costs, is not known yet.
-                    record.outcome = Outcome::Pending;
-                }
-                Served {
-                    record,
-                    reply: Ok(hand_over(draft, ledger).await),
-                }
-            }
+            Ok(draft) => hand_over(draft, ledger).await,
             Err(error) => Served::failed(error, ledger).await,
         }
     }
@@ -108,8 +98,15 @@ impl Engine {
         ledger: &mut Ledger,
     ) -> Result<Draft, Error> {
         let assistant = find(plan, &request.model, ledger)?;
-        let asked = (request.messages.as_slice(), Class::Interactive);
-        let signals = self.signals(plan, asked, ledger).await;
+        let signals = if routing::depends_on_intent(assistant.rules()) {
+            let asked = (request.messages.as_slice(), Class::Interactive);
+            self.signals(plan, asked, ledger).await
+        } else {
+            keep_prompt(plan, &request.messages, ledger);
+            Signals {
+                intent: IntentSignal::NotAsked,
+            }
+        };
         let route = self.route(plan, assistant, &signals, ledger)?;
         let limit = route
             .time_max
@@ -179,8 +176,7 @@ impl Engine {
         ledger: &mut Ledger,
     ) -> Result<&'p Route, Error> {
         let began = self.clock.now();
-        let rules = assistant.routes.iter().map(|route| &route.rule);
-        let decision = routing::decide(rules, signals);
+        let decision = routing::decide(assistant.rules(), signals);
         let chosen = decision.and_then(|decision| {
             let route = assistant.routes.get(decision.route_idx)?;
             let target = plan.target(route.tiers.first()?.target)?;
@@ -265,6 +261,14 @@ fn schema_to_check(route: &Route, request: &Request) -> Result<Option<JsonSchema
     }
 }
 
+/// Keeps the prompt of a request whose route does not depend on it, if the log wants it.
+fn keep_prompt(plan: &Plan, messages: &[Message], ledger: &mut Ledger) {
+    if plan.prompts != PromptPolicy::None {
+        let passages = passages::select(messages, plan.selection);
+        ledger.record.prompt = kept_prompt(&passages, plan.prompts);
+    }
+}
+
 /// What the record keeps of a prompt.
 fn kept_prompt(passages: &[crate::encoder::Passage], policy: PromptPolicy) -> Option<String> {
     let text = || {
@@ -283,17 +287,32 @@ fn kept_prompt(passages: &[crate::encoder::Passage], policy: PromptPolicy) -> Op
 
 /// Hands a draft to the caller. A whole one is in the log before; with a stream the ledger goes along
 /// and closes before the last piece.
-async fn hand_over(draft: Draft, ledger: Ledger) -> Reply {
+async fn hand_over(draft: Draft, mut ledger: Ledger) -> Served {
     match draft {
-        Draft::Whole(answer) => {
-            ledger.close().await;
-            Reply::Whole(answer)
-        }
+        Draft::Whole(answer) => Served {
+            record: ledger.close().await,
+            reply: Ok(Reply::Whole(answer)),
+        },
         Draft::Pieces(pieces) => {
+            let record = Arc::new(ledger.snapshot());
             let pieces = stream::iter(pieces.into_iter().map(Ok)).boxed();
-            Reply::Streamed(pass_on(None, pieces, ledger))
+            let reply = Ok(Reply::Streamed(pass_on(None, pieces, ledger)));
+            Served { record, reply }
         }
-        Draft::Live(live) => Reply::Streamed(pass_on(Some(live.first), live.rest, ledger)),
+        Draft::Live(live) => {
+            let mut record = ledger.snapshot();
+            // How it ends, and what it costs, is not known yet.
+            record.outcome = Outcome::Pending;
+            let reply = Ok(Reply::Streamed(pass_on(
+                Some(live.first),
+                live.rest,
+                ledger,
+            )));
+            Served {
+                record: Arc::new(record),
+                reply,
+            }
+        }
     }
 }
 
@@ -361,7 +380,7 @@ async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, O
             passing.ledger.call_answered(passing.usage);
             passing.ledger.record.outcome = answered;
             let record = passing.ledger.close().await;
-            Some((Piece::End(Box::new(record)), None))
+            Some((Piece::End(record), None))
         }
     }
 }

@@ -53,13 +53,15 @@ pub(super) async fn embed(State(engine): State<Arc<Engine>>, incoming: Incoming)
         Ok(answer) => {
             ledger.record.outcome = Outcome::Answered;
             let mut response = Json(answer).into_response();
-            headers::write(&ledger.close().await, response.headers_mut());
+            let record = ledger.close().await;
+            headers::write(&record, response.headers_mut());
             response
         }
         Err(error) => {
             ledger.failed(&error);
             let mut response = error::respond(&error);
-            headers::write(&ledger.close().await, response.headers_mut());
+            let record = ledger.close().await;
+            headers::write(&record, response.headers_mut());
             response
         }
     }

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::record::{Outcome, Record, as_millis};
+use crate::domain::record::{Intent, Outcome, Record, as_millis};
 use crate::wire::Inbound;
 
 /// The header by which a caller names a request, and is told its name.
@@ -42,64 +42,95 @@ pub(super) fn name_request(dialect: Inbound, headers: &mut HeaderMap) {
     }
 }
 
+/// The names that answers tell, read once and not for every answer.
+mod names {
+    use axum::http::HeaderName;
+
+    macro_rules! names {
+        ($($NAME:ident = $text:literal),+ $(,)?) => {
+            $(pub(super) const $NAME: HeaderName = HeaderName::from_static($text);)+
+        };
+    }
+
+    names! {
+        ASSISTANT = "x-semroute-assistant",
+        ATTEMPTS = "x-semroute-attempts",
+        COST = "x-semroute-cost-usd",
+        DROPPED = "x-semroute-dropped",
+        ESCALATIONS = "x-semroute-escalations",
+        FAILOVERS = "x-semroute-failovers",
+        INTENT = "x-semroute-intent",
+        OVERHEAD = "x-semroute-overhead-ms",
+        REASON = "x-semroute-reason",
+        ROUTE = "x-semroute-route",
+        SIMULATED = "x-semroute-simulated",
+        TARGET = "x-semroute-target",
+        VERDICT = "x-semroute-verdict",
+    }
+}
+
+/// About as many as there are, so that they find room at once.
+const HEADERS: usize = 16;
+
 /// Writes what is known when the answer begins.
 pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
-    let mut set = |name: &'static str, value: String| {
+    headers.reserve(HEADERS);
+    let mut set = |name: HeaderName, value: &str| {
         // Names and numbers that were checked when they were read always fit.
-        if let Ok(value) = HeaderValue::try_from(value) {
-            headers.insert(HeaderName::from_static(name), value);
+        if let Ok(value) = HeaderValue::from_str(value) {
+            headers.insert(name, value);
         }
     };
-    set("x-request-id", record.request_id.clone());
+    set(REQUEST_ID, &record.request_id);
     if let Some(assistant) = &record.assistant {
-        set("x-semroute-assistant", assistant.to_string());
+        set(names::ASSISTANT, assistant.as_str());
     }
     if let Some(intent) = &record.intent {
-        let name = if intent.out_of_scope {
-            "none"
-        } else {
-            intent.name.as_str()
-        };
-        let by = if intent.encoder.is_main() {
-            ""
-        } else {
-            ";encoder=static"
-        };
-        set(
-            "x-semroute-intent",
-            format!("{name};score={:.2}{by}", intent.score),
-        );
+        set(names::INTENT, &intent_told(intent));
     }
     if let Some(decision) = &record.decision {
-        set("x-semroute-route", decision.route.to_string());
-        set("x-semroute-reason", decision.reason.to_string());
+        set(names::ROUTE, decision.route.as_str());
+        set(names::REASON, decision.reason.as_str());
     }
     if let Some(served_by) = record.served_by() {
-        set("x-semroute-target", served_by.target.to_string());
+        set(names::TARGET, served_by.target.as_str());
         if !served_by.dropped.is_empty() {
-            set("x-semroute-dropped", served_by.dropped.join(", "));
+            set(names::DROPPED, &served_by.dropped.join(", "));
         }
     }
-    set("x-semroute-attempts", record.attempts.len().to_string());
-    set(
-        "x-semroute-escalations",
-        record.escalations.len().to_string(),
-    );
-    set("x-semroute-failovers", record.failovers.len().to_string());
     if let Some(verdict) = record.verdicts.last() {
         let word = if verdict.passes() { "passed" } else { "failed" };
-        set("x-semroute-verdict", format!("{}:{word}", verdict.check));
+        set(names::VERDICT, &format!("{}:{word}", verdict.check));
     }
-    set(
-        "x-semroute-overhead-ms",
-        format!("{:.3}", as_millis(record.timings.overhead())),
-    );
+    let overhead = as_millis(record.timings.overhead());
+    set(names::OVERHEAD, &format!("{overhead:.3}"));
     if record.simulated {
-        set("x-semroute-simulated", "true".to_owned());
+        set(names::SIMULATED, "true");
     }
     if record.outcome != Outcome::Pending {
-        set("x-semroute-cost-usd", record.cost_usd.to_string());
+        set(names::COST, &record.cost_usd.to_string());
     }
+    for (name, count) in [
+        (names::ATTEMPTS, record.attempts.len()),
+        (names::ESCALATIONS, record.escalations.len()),
+        (names::FAILOVERS, record.failovers.len()),
+    ] {
+        headers.insert(name, HeaderValue::from(count));
+    }
+}
+
+fn intent_told(intent: &Intent) -> String {
+    let name = if intent.out_of_scope {
+        "none"
+    } else {
+        intent.name.as_str()
+    };
+    let by = if intent.encoder.is_main() {
+        ""
+    } else {
+        ";encoder=static"
+    };
+    format!("{name};score={:.2}{by}", intent.score)
 }
 
 /// What is known only when a stream has ended: the trailing comment.

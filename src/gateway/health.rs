@@ -26,8 +26,8 @@ pub(super) async fn ready(State(engine): State<Arc<Engine>>) -> Json<Value> {
         "encoder": engine.encoder().identity(),
         "intents": plan.centroids.intents().collect::<Vec<_>>(),
         "assistants": plan.assistants.keys().collect::<Vec<_>>(),
-        "config_digest": plan.digest,
-        "centroid_digest": plan.centroid_digest,
+        "config_digest": plan.digest.as_ref(),
+        "centroid_digest": plan.centroid_digest.as_ref(),
         "centroid_version": plan.centroid_version,
     }))
 }

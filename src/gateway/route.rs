@@ -227,9 +227,9 @@ pub(crate) fn explanation(record: &Record) -> Value {
         "propensity": record.decision.as_ref().map(|decision| decision.propensity),
         "intent": record.intent,
         "text": record.text,
-        "encoder": record.encoder,
-        "centroid_digest": record.centroid_digest,
-        "config_digest": record.config_digest,
+        "encoder": record.encoder.as_ref(),
+        "centroid_digest": record.centroid_digest.as_ref(),
+        "config_digest": record.config_digest.as_ref(),
         "timings": record.timings,
     })
 }

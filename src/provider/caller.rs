@@ -5,15 +5,19 @@
 //! better. Messages of failures never hold the key, the extra headers or the query of the address.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use reqwest::header::{
+use http_body_util::Full;
+use hyper::header::{
     ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    USER_AGENT,
 };
-use reqwest::{Response, StatusCode, Url};
+use hyper::{Method, Request, StatusCode, Uri};
+use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::chat::{Answer, Delivery};
@@ -21,16 +25,11 @@ use crate::domain::event::{FailoverReason, Failure, FailureKind};
 use crate::provider::{Brought, Call, ChunkStream, Provider};
 use crate::wire::{self, Manners, Outbound, Writing, Written};
 
+mod client;
 mod reading;
 mod retry_after;
 
-/// How long a connection may take to come about. A host that is up answers within three round trips,
-/// and none on earth is a second away; a host that is down should be left soon.
-const CONNECT_WAIT_MAX: Duration = Duration::from_secs(5);
-
-/// Idle connections kept open to one host. More would only be needed by more callers at a time than
-/// one process serves; a further one is opened when it is needed and closed afterwards.
-const IDLE_CONNECTIONS_MAX: usize = 256;
+use client::{Connections, Response};
 
 /// The longest whole answer. The longest outputs are some 0.5 MiB of text; log probabilities of
 /// every token multiply that by fifty.
@@ -40,7 +39,7 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 const ERROR_BYTES_MAX: usize = 64 * 1024;
 
 /// How a provider sees us.
-const USER_AGENT: &str = concat!("semroute/", env!("CARGO_PKG_VERSION"));
+const OUR_NAME: &str = concat!("semroute/", env!("CARGO_PKG_VERSION"));
 
 /// A text that is never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,28 +60,19 @@ impl fmt::Debug for Secret {
 
 /// Connections to providers, kept open and shared by all callers; a clone shares them too.
 #[derive(Debug, Clone)]
-pub struct HttpClient(reqwest::Client);
+pub struct HttpClient(Connections);
 
 impl HttpClient {
     /// Opens the client; it connects when it is first used. Proxies named in the environment are
     /// not used, since only the configuration says whom semroute speaks to.
     pub fn open() -> Result<Self, SettingsError> {
-        reqwest::Client::builder()
-            .user_agent(USER_AGENT)
-            .connect_timeout(CONNECT_WAIT_MAX)
-            .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .tcp_nodelay(true)
-            .no_proxy()
-            .build()
-            .map(Self)
-            .map_err(|error| SettingsError {
-                field: "client",
-                message: format!(
-                    "the HTTP client cannot start: {}; check the system's certificates",
-                    causes(&error)
-                ),
-            })
+        client::open().map(Self).map_err(|error| SettingsError {
+            field: "client",
+            message: format!(
+                "the HTTP client cannot start: {}; check the system's certificates",
+                causes(&error)
+            ),
+        })
     }
 }
 
@@ -139,11 +129,13 @@ pub struct SettingsError {
 /// A provider behind HTTP.
 #[derive(Debug)]
 pub struct Caller {
-    client: reqwest::Client,
+    connections: Connections,
     dialect: Outbound,
     manners: Manners,
     base: Url,
     endpoint: Endpoint,
+    /// The first place that was asked, and how requests name it. Most providers have no other.
+    first: OnceLock<(String, Uri)>,
     headers: HeaderMap,
 }
 
@@ -151,11 +143,12 @@ impl Caller {
     /// A caller with these settings. Nothing is sent yet.
     pub fn open(client: &HttpClient, settings: &Settings) -> Result<Self, SettingsError> {
         Ok(Self {
-            client: client.0.clone(),
+            connections: client.0.clone(),
             dialect: settings.dialect,
             manners: settings.manners,
             base: base(&settings.base_url)?,
             endpoint: settings.endpoint.clone(),
+            first: OnceLock::new(),
             headers: headers(settings)?,
         })
     }
@@ -167,10 +160,6 @@ impl Caller {
         delivery: Delivery,
         deadline: Instant,
     ) -> Result<Brought<Response>, Failure> {
-        let accepted = match delivery {
-            Delivery::Whole => "application/json",
-            Delivery::Streamed => "text/event-stream",
-        };
         let writing = Writing {
             model: call.model,
             delivery,
@@ -185,13 +174,11 @@ impl Caller {
                 param: problem.param,
                 upstream: None,
             })?;
-        let sending = self
-            .client
-            .post(self.url(&writing))
-            .header(ACCEPT, accepted)
-            .headers(self.headers_for(call))
-            .body(body)
-            .send();
+        let mut request = Request::new(Full::new(Bytes::from(body)));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.uri(&writing)?;
+        *request.headers_mut() = self.headers_for(call, delivery);
+        let sending = self.connections.request(request);
         let response = timeout_at(deadline, sending)
             .await
             .map_err(|_| self.too_slow(FailoverReason::TimeoutFirstToken))?
@@ -204,15 +191,35 @@ impl Caller {
     }
 
     /// Where a call goes.
-    fn url(&self, writing: &Writing<'_>) -> Url {
-        let mut url = self.base.clone();
-        let path = match &self.endpoint {
+    fn uri(&self, writing: &Writing<'_>) -> Result<Uri, Failure> {
+        let path = self.path(writing);
+        match self.first.get() {
+            Some((first, uri)) if *first == path => Ok(uri.clone()),
+            _ => {
+                let url = self.url(&path);
+                let uri: Uri = url.as_str().parse().map_err(|error| {
+                    let message = format!("{url} is no address that can be asked: {error}");
+                    Failure::unavailable(FailoverReason::Connect, message)
+                })?;
+                // Another call may have been the first meanwhile.
+                let _ = self.first.set((path, uri.clone()));
+                Ok(uri)
+            }
+        }
+    }
+
+    fn path(&self, writing: &Writing<'_>) -> String {
+        match &self.endpoint {
             Endpoint::OfDialect => self.dialect.path(writing),
             Endpoint::AzureDeployment { api_version } => {
                 wire::azure_path(writing.model, api_version)
             }
-        };
-        let (path, query) = path.split_once('?').unwrap_or((&path, ""));
+        }
+    }
+
+    fn url(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
         // The path of an address that has none is a slash.
         let base = self.base.path().trim_end_matches('/');
         url.set_path(&format!("{base}{path}"));
@@ -221,8 +228,15 @@ impl Caller {
     }
 
     /// The provider's headers, and over them those of the caller's format that travel along.
-    fn headers_for(&self, call: &Call<'_>) -> HeaderMap {
+    fn headers_for(&self, call: &Call<'_>, delivery: Delivery) -> HeaderMap {
         let mut headers = self.headers.clone();
+        // The operator's own header stays.
+        headers
+            .entry(ACCEPT)
+            .or_insert(HeaderValue::from_static(match delivery {
+                Delivery::Whole => "application/json",
+                Delivery::Streamed => "text/event-stream",
+            }));
         let original = &call.request.original;
         if original.format == self.dialect.format() {
             for (name, value) in &original.headers {
@@ -260,7 +274,8 @@ impl Caller {
             let message = format!("{} answered what is no answer: {problem}", self.base);
             Failure::unavailable(FailoverReason::Malformed, message)
         };
-        let text = String::from_utf8(body).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
+        let text =
+            String::from_utf8(body.into()).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
         let depth = self.dialect.depth_for(call.request.original.format);
         let answer = self.dialect.read_answer(text, depth);
         answer
@@ -289,7 +304,7 @@ impl Caller {
         Failure::unavailable(reason, format!("{} took too long", self.base))
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+    fn unreachable(&self, error: &hyper_util::client::legacy::Error) -> Failure {
         let reason = if error.is_connect() {
             FailoverReason::Connect
         } else {
@@ -349,19 +364,19 @@ fn other_than_events(response: &Response) -> Option<String> {
     is_json_or_page.then(|| kind.to_owned())
 }
 
-/// An error and what caused it, without the address, which may hold a secret.
-fn causes(error: &reqwest::Error) -> String {
-    let mut text = String::new();
-    let mut next = std::error::Error::source(error);
+/// An error and what caused it. None of the layers that it comes from names the address, which may hold a
+/// secret.
+fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
     while let Some(cause) = next {
-        if !text.is_empty() {
+        let said = cause.to_string();
+        // Some repeat what they were caused by.
+        if !text.ends_with(&said) {
             text.push_str(": ");
+            text.push_str(&said);
         }
-        text.push_str(&cause.to_string());
         next = cause.source();
-    }
-    if text.is_empty() {
-        text.push_str("no cause is known");
     }
     text
 }
@@ -400,6 +415,7 @@ fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {
             HeaderValue::from_static(value),
         );
     }
+    headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
     if let Some(Secret(key)) = &settings.api_key {
         if key.trim().is_empty() {
             return Err(SettingsError {

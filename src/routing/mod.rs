@@ -29,6 +29,8 @@ pub enum IntentSignal {
     EncoderSaturated,
     /// The encoder failed on this prompt.
     EncoderFailed,
+    /// Nobody asked, since no rule looks at it.
+    NotAsked,
 }
 
 impl From<&Intent> for IntentSignal {
@@ -67,8 +69,14 @@ pub fn decide<'a>(
     rules: impl IntoIterator<Item = &'a Rule>,
     signals: &Signals,
 ) -> Option<Decision> {
+    let mut intent_counted = false;
     rules.into_iter().enumerate().find_map(|(route_idx, rule)| {
-        let reason = rule.matches(&signals.intent)?;
+        intent_counted |= rule.looks_at_intent();
+        let reason = match rule.matches(&signals.intent)? {
+            // Whatever the prompt had been about, it would have come here.
+            _ if !intent_counted => RoutedReason::Rule,
+            reason => reason,
+        };
         Some(Decision {
             route_idx,
             reason,
@@ -77,7 +85,23 @@ pub fn decide<'a>(
     })
 }
 
+/// Whether the decision may depend on what the prompt is about: whether a rule looks at it before one
+/// matches everything.
+pub fn depends_on_intent<'a>(rules: impl IntoIterator<Item = &'a Rule>) -> bool {
+    rules
+        .into_iter()
+        .take_while(|rule| **rule != Rule::Always)
+        .any(Rule::looks_at_intent)
+}
+
 impl Rule {
+    const fn looks_at_intent(&self) -> bool {
+        match self {
+            Self::Intents(_) => true,
+            Self::Always => false,
+        }
+    }
+
     /// Why this rule matches, if it does.
     fn matches(&self, signal: &IntentSignal) -> Option<RoutedReason> {
         match (self, signal) {
@@ -91,6 +115,7 @@ impl Rule {
                 IntentSignal::NoText => RoutedReason::NoText,
                 IntentSignal::EncoderSaturated => RoutedReason::EncoderSaturated,
                 IntentSignal::EncoderFailed => RoutedReason::EncoderFailed,
+                IntentSignal::NotAsked => RoutedReason::Rule,
             }),
         }
     }
@@ -145,6 +170,28 @@ mod tests {
         ] {
             assert_eq!(decided(signal), (2, reason));
         }
+    }
+
+    #[test]
+    fn where_no_rule_looks_at_the_intent_the_rule_is_the_reason_whatever_is_known() {
+        for signal in [
+            IntentSignal::NotAsked,
+            IntentSignal::Known(intent("code")),
+            IntentSignal::EncoderSaturated,
+        ] {
+            let signals = Signals { intent: signal };
+            let decision = decide(&[Rule::Always], &signals).unwrap();
+            assert_eq!(decision.reason, RoutedReason::Rule);
+        }
+    }
+
+    #[test]
+    fn the_intent_matters_only_to_rules_before_the_one_that_takes_everything() {
+        let code = Rule::Intents(vec![intent("code")]);
+        assert!(depends_on_intent(&rules()));
+        assert!(!depends_on_intent(&[Rule::Always]));
+        assert!(!depends_on_intent(&[Rule::Always, code]));
+        assert!(!depends_on_intent(&[]));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -25,6 +25,7 @@ use crate::domain::name::IntentName;
 use crate::domain::quantity::{Moment, Ratio};
 use crate::domain::record::{Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
+use crate::telemetry::handover::{Counts, Finished, Handover, count_aside};
 use crate::telemetry::learning::{Learning, SwapResult};
 
 /// The window of the escalation ratio. An hour shows a provider's changed output format within minutes,
@@ -37,6 +38,7 @@ type RouteKey = (String, String);
 
 /// Everything that is counted.
 pub struct Metrics {
+    handover: Handover,
     registry: Registry,
     requests: Counters<RequestLabels>,
     routed: Counters<RoutedLabels>,
@@ -142,6 +144,7 @@ impl Metrics {
     /// Everything at zero.
     pub fn new() -> Self {
         let mut metrics = Self {
+            handover: Handover::default(),
             registry: Registry::with_prefix("semroute"),
             requests: Family::default(),
             routed: Family::default(),
@@ -265,6 +268,7 @@ impl Metrics {
 
     /// Hears which centroids are in force from now on.
     pub fn expect(&self, centroids: &CentroidSet, digest: &str) {
+        self.count_waiting();
         self.learning.expect(centroids, digest);
     }
 
@@ -275,6 +279,7 @@ impl Metrics {
 
     /// The drift of an intent so far.
     pub fn drift_of(&self, intent: &IntentName) -> Option<Figures> {
+        self.count_waiting();
         self.learning.drift_of(intent)
     }
 
@@ -287,8 +292,23 @@ impl Metrics {
         self.batch_windows.observe(n_windows as f64);
     }
 
+    /// Takes a finished request, to be counted before anybody is told a figure. It waits for nobody,
+    /// unless more come than are counted.
+    pub fn hand_over(&self, record: Arc<Record>, at: Moment) {
+        if let Err(Finished { record, at }) = self.handover.leave(Finished { record, at }) {
+            self.count_waiting();
+            self.observe(&record, at);
+        }
+    }
+
+    /// Counts what was handed over on a thread of its own, so that little of it is ever left for those who
+    /// ask for figures.
+    pub fn count_aside(self: &Arc<Self>) -> std::io::Result<()> {
+        count_aside(self)
+    }
+
     /// Counts a finished request.
-    pub fn observe(&self, record: &Record, now: Moment) {
+    fn observe(&self, record: &Record, now: Moment) {
         self.observe_outcome(record);
         self.observe_times(record);
         // What another encoder says cannot be held against the main one's training rows.
@@ -313,6 +333,7 @@ impl Metrics {
 
     /// Everything counted so far, in the text format that Prometheus scrapes.
     pub fn text(&self, now: Moment) -> String {
+        self.count_waiting();
         let windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
         for ((assistant, route), window) in windows.iter() {
             let labels = RouteLabels {
@@ -466,3 +487,17 @@ impl Metrics {
             .count(hit, now);
     }
 }
+
+impl Counts for Metrics {
+    fn handover(&self) -> &Handover {
+        &self.handover
+    }
+
+    fn count_waiting(&self) {
+        self.handover
+            .take_all(|finished| self.observe(&finished.record, finished.at));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! What the process tells about itself: metrics, and log lines for people.
 
+mod handover;
 mod learning;
 mod logs;
 mod metrics;

@@ -15,6 +15,7 @@ use semroute::engine::ledger::Ledger;
 use semroute::engine::{Engine, Parts};
 use semroute::store::{Output, RecordLog, Rotation, Settings};
 use semroute::telemetry::Metrics;
+use semroute::wire::Inbound;
 use serde_json::Value;
 
 use crate::support::{NO_ENVIRONMENT, shipped_encoder};
@@ -115,6 +116,63 @@ async fn a_record_keeps_as_much_of_the_prompt_as_it_is_told_to() {
     assert_eq!(hashed.as_str().map(str::len), Some(64));
     assert_eq!(record("hashed", "good morning").await["prompt"], hashed);
     assert_ne!(record("hashed", "good evening").await["prompt"], hashed);
+}
+
+/// A configuration whose only assistant has these routes, and one simulated model.
+pub(crate) fn config_of(routes: &str, prompts: &str) -> String {
+    format!(
+        "
+providers: {{ sim: {{ kind: simulated }} }}
+models: {{ small: {{ provider: sim, price: {{ input: 1, output: 2 }} }} }}
+assistants:
+  assistant:
+    routes:
+{routes}
+log: {{ to: [stdout], prompts: {prompts} }}
+"
+    )
+}
+
+/// The record of a conversation that was answered, and how many batches the encoder was given.
+async fn answered(routes: &str, prompts: &str) -> (Value, bool) {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine_of(
+        &config_of(routes, prompts),
+        folder.path().to_owned(),
+        // A queue that refuses everything shows who asks it.
+        |queue| queue::Settings {
+            depth_max: 0,
+            ..queue
+        },
+    );
+    let body =
+        br#"{"model":"assistant","messages":[{"role":"user","content":"Refactor this in Go"}]}"#;
+    let request = Inbound::OpenAi.read_request(body).unwrap();
+    let ledger = Ledger::open(&engine, "/v1/test", "request-1".to_owned());
+    assert!(engine.answer(&request, ledger).await.reply.is_ok());
+    let asked = engine.metrics_text().contains("encoder_saturated_total{");
+    let line = fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
+    (serde_json::from_str(line.trim()).unwrap(), asked)
+}
+
+#[tokio::test]
+async fn a_prompt_that_no_rule_looks_at_is_never_embedded() {
+    let only = "      - { name: all, to: small }";
+    let (record, asked) = answered(only, "none").await;
+    assert!(!asked);
+    assert_eq!(record["decision"]["reason"], "rule");
+    assert_eq!(record["intent"], Value::Null);
+    assert_eq!(record["text"], Value::Null);
+    assert_eq!(record["prompt"], Value::Null);
+
+    let (record, asked) = answered(only, "full").await;
+    assert!(!asked);
+    assert_eq!(record["prompt"], "Refactor this in Go");
+
+    let two = "      - { name: code, when: { intent: code }, to: small }\n      - { name: all, to: small }";
+    let (record, asked) = answered(two, "none").await;
+    assert!(asked);
+    assert_ne!(record["decision"]["reason"], "rule");
 }
 
 #[tokio::test]

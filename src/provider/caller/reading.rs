@@ -2,42 +2,49 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream, Stream};
-use reqwest::Response;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, Stream};
+use hyper::body::{Body, Incoming};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::domain::chat::Chunk;
 use crate::domain::event::{FailoverReason, Failure};
 use crate::provider::caller::causes;
+use crate::provider::caller::client::{Response, next_bytes};
 use crate::wire::sse::{DecodeError, Decoder};
 use crate::wire::{StreamEvent, StreamReader};
 
 /// Why a body could not be read.
 pub(super) enum Fault {
     /// The connection broke.
-    Broken(reqwest::Error),
+    Broken(hyper::Error),
     /// It goes past its bound.
     TooLong,
 }
 
 /// Reads a whole body of at most so many bytes.
-pub(super) async fn read_whole(mut reply: Response, bytes_max: usize) -> Result<Vec<u8>, Fault> {
-    let mut body = Vec::new();
-    while let Some(piece) = reply.chunk().await.map_err(Fault::Broken)? {
+pub(super) async fn read_whole(reply: Response, bytes_max: usize) -> Result<Bytes, Fault> {
+    let mut rest = reply.into_body();
+    let mut body = BytesMut::new();
+    while let Some(piece) = next_bytes(&mut rest).await {
+        let piece = piece.map_err(Fault::Broken)?;
         if bytes_max < body.len() + piece.len() {
             return Err(Fault::TooLong);
         }
+        if body.is_empty() && rest.is_end_stream() {
+            // Mostly all of it comes at once, and then nothing is copied.
+            return Ok(piece);
+        }
         body.extend_from_slice(&piece);
     }
-    Ok(body)
+    Ok(body.freeze())
 }
 
 /// Reads the beginning of a body, as much as comes and fits.
-pub(super) async fn read_start(mut reply: Response, bytes_max: usize) -> Vec<u8> {
+pub(super) async fn read_start(reply: Response, bytes_max: usize) -> Vec<u8> {
+    let mut rest = reply.into_body();
     let mut body = Vec::new();
-    while let Ok(Some(piece)) = reply.chunk().await {
+    while let Some(Ok(piece)) = next_bytes(&mut rest).await {
         let room = bytes_max - body.len();
         body.extend_from_slice(&piece[..piece.len().min(room)]);
         if body.len() == bytes_max {
@@ -65,7 +72,7 @@ pub(super) fn chunks(
 ) -> impl Stream<Item = Result<Chunk, Failure>> + Send + 'static {
     let reading = Reading {
         reader,
-        bytes: reply.bytes_stream().boxed(),
+        body: reply.into_body(),
         decoder: Decoder::default(),
         progress: Progress::Silent,
         fault: None,
@@ -79,7 +86,7 @@ pub(super) fn chunks(
 /// A streamed answer that is being read.
 struct Reading {
     reader: StreamReader,
-    bytes: BoxStream<'static, Result<Bytes, reqwest::Error>>,
+    body: Incoming,
     decoder: Decoder,
     progress: Progress,
     fault: Option<DecodeError>,
@@ -133,7 +140,7 @@ impl Reading {
             if let Some(error) = self.fault {
                 return Err(malformed(&error));
             }
-            match self.bytes.next().await {
+            match next_bytes(&mut self.body).await {
                 // What was whole before the fault comes first.
                 Some(Ok(bytes)) => self.fault = self.decoder.push(&bytes).err(),
                 Some(Err(error)) => return self.broken(&error),
@@ -179,7 +186,7 @@ impl Reading {
         }
     }
 
-    fn broken(&self, error: &reqwest::Error) -> Result<Option<Chunk>, Failure> {
+    fn broken(&self, error: &hyper::Error) -> Result<Option<Chunk>, Failure> {
         let reason = match self.progress {
             Progress::Silent => FailoverReason::Reset,
             Progress::Speaking => FailoverReason::StreamCut,

@@ -444,8 +444,8 @@ fn the_path_follows_the_address_with_or_without_a_slash() {
             delivery: Delivery::Whole,
             manners: Manners::default(),
         };
-        let endpoint = open(url).url(&writing);
-        assert_eq!(endpoint.as_str(), "https://h/v1/chat/completions");
+        let endpoint = open(url).uri(&writing).unwrap();
+        assert_eq!(endpoint.to_string(), "https://h/v1/chat/completions");
     }
 }
 
@@ -463,7 +463,7 @@ fn an_address_without_a_path_gets_no_second_slash_and_a_query_stays_one() {
             delivery: Delivery::Streamed,
             manners: Manners::default(),
         };
-        caller.url(&writing).to_string()
+        caller.url(&caller.path(&writing)).to_string()
     };
     let azure = Endpoint::AzureDeployment {
         api_version: "2024-10-21".to_owned(),

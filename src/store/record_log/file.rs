@@ -8,6 +8,8 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::store::record_log::WallClock;
 
 /// The name of the file of records, without its ending.
@@ -15,6 +17,9 @@ pub(in crate::store) const RECORDS_FILE: &str = "records";
 
 /// The name of the file of feedback, without its ending.
 pub(in crate::store) const FEEDBACK_FILE: &str = "feedback";
+
+/// How much memory is kept for the next lines: that of a batch as it comes under load.
+const KEPT_BYTES: usize = 256 * 1024;
 
 /// When a file is closed, and which closed ones stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,8 @@ pub(super) struct RotatedFile {
     wall: WallClock,
     file: File,
     length: u64,
+    /// Lines that are not yet in the file.
+    text: Vec<u8>,
 }
 
 impl RotatedFile {
@@ -62,31 +69,37 @@ impl RotatedFile {
             wall,
             file,
             length,
+            text: Vec::new(),
         })
     }
 
-    /// Appends lines, each whole in one file.
-    pub(super) fn append<'a>(&mut self, lines: impl Iterator<Item = &'a str>) -> io::Result<()> {
-        let mut text = String::new();
-        for line in lines {
-            let after = self.length + text.len() as u64 + line.len() as u64 + 1;
-            if self.rotation.bytes < after && 0 < self.length + text.len() as u64 {
-                self.write(&text)?;
-                text.clear();
-                self.rotate()?;
-            }
-            text.push_str(line);
-            text.push('\n');
+    /// Appends a line, whole in one file. It is there after the next [`Self::flush`].
+    pub(super) fn append(&mut self, value: &impl Serialize) -> io::Result<()> {
+        let start = self.text.len();
+        if let Err(error) = serde_json::to_writer(&mut self.text, value) {
+            self.text.truncate(start);
+            return Err(error.into());
         }
-        self.write(&text)
-    }
-
-    fn write(&mut self, text: &str) -> io::Result<()> {
-        if !text.is_empty() {
-            self.file.write_all(text.as_bytes())?;
-            self.length += text.len() as u64;
+        self.text.push(b'\n');
+        let is_too_long = self.rotation.bytes < self.length + self.text.len() as u64;
+        if is_too_long && 0 < self.length + start as u64 {
+            let line = self.text.split_off(start);
+            self.flush()?;
+            self.rotate()?;
+            self.text = line;
         }
         Ok(())
+    }
+
+    /// Gives the operating system what was appended. Whether or not it takes it, it is gone from here.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        let written = self.file.write_all(&self.text);
+        if written.is_ok() {
+            self.length += self.text.len() as u64;
+        }
+        self.text.clear();
+        self.text.shrink_to(KEPT_BYTES);
+        written
     }
 
     fn rotate(&mut self) -> io::Result<()> {

@@ -22,11 +22,11 @@ const NEVER: Rotation = Rotation {
     keep: None,
 };
 
-fn feedback(id: &str) -> Feedback {
-    Feedback {
+fn feedback(id: &str) -> Arc<Feedback> {
+    Arc::new(Feedback {
         comment: Some("fine".to_owned()),
         ..Feedback::about(id)
-    }
+    })
 }
 
 /// Runs to its end on this thread.
@@ -59,7 +59,7 @@ fn a_line_is_in_the_file_when_its_writer_says_so() {
 #[test]
 fn a_full_file_is_closed_and_no_line_is_cut() {
     let folder = tempfile::tempdir().unwrap();
-    let line = serde_json::to_string(&feedback("a")).unwrap();
+    let line = serde_json::to_string(feedback("a").as_ref()).unwrap();
     let rotation = Rotation {
         bytes: 2 * line.len() as u64 + 2,
         keep: None,
