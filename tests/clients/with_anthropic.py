@@ -89,7 +89,8 @@ def streamed_tools():
         pieces = [event.partial_json for event in streaming if event.type == "input_json"]
         calls = streaming.get_final_message().content
     equal([(call.type, call.input) for call in calls], [("tool_use", {"city": city}) for city in ("Paris", "Oslo")])
-    assert 4 < len(pieces), pieces
+    # Gemini tells each call in one piece, the others piece by piece.
+    assert len(pieces) >= (2 if check.UPSTREAM_KIND == "gemini" else 5), pieces
 
 
 def structured_output():

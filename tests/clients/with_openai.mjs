@@ -70,7 +70,8 @@ await check.run({
       .on("tool_calls.function.arguments.delta", () => (nDeltas += 1));
     const { message } = (await streaming.finalChatCompletion()).choices[0];
     deepEqual(cities(message.tool_calls), ["Paris", "Oslo"]);
-    assert.ok(2 < nDeltas, `${nDeltas} deltas`);
+    // Gemini tells each call in one piece, the others piece by piece.
+    assert.ok((process.env.CLIENT_UPSTREAM_KIND === "gemini" ? 2 : 3) <= nDeltas, `${nDeltas} deltas`);
   },
   "structured output": async () => {
     const format = { response_format: zodResponseFormat(Person, "person") };

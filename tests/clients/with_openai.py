@@ -95,7 +95,8 @@ def streamed_tools():
     with client.chat.completions.stream(model=MODEL, messages=said("tools please"), tools=[WEATHER]) as streaming:
         kinds = [event.type for event in streaming]
         message = streaming.get_final_completion().choices[0].message
-    assert kinds.count("tool_calls.function.arguments.delta") > 2, kinds
+    # Gemini tells each call in one piece, the others piece by piece.
+    assert kinds.count("tool_calls.function.arguments.delta") >= (2 if check.UPSTREAM_KIND == "gemini" else 3), kinds
     calls = message.tool_calls
     equal([json.loads(call.function.arguments)["city"] for call in calls], ["Paris", "Oslo"])
     equal([call.id for call in calls], ["call_paris", "call_oslo"])

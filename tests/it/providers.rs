@@ -361,8 +361,7 @@ fn examples(page: &str) -> Vec<&str> {
 
 #[test]
 fn every_example_of_the_page_about_providers_is_fine_and_every_kind_has_one() {
-    let page = include_str!("../../docs/providers.md");
-    let examples = examples(page);
+    let examples = examples(include_str!("../../docs/providers.md"));
     for example in &examples {
         let text = format!(
             "server: {{ listen: 127.0.0.1:0 }}\n{example}\nassistants:\n  assistant:\n    routes:\n      - {{ name: only, to: answerer }}\n"
@@ -375,5 +374,18 @@ fn every_example_of_the_page_about_providers_is_fine_and_every_kind_has_one() {
             .iter()
             .any(|example| tags.iter().any(|tag| example.contains(tag)));
         assert!(has_one, "{kind}");
+    }
+}
+
+#[test]
+fn what_the_pages_for_those_who_move_here_offer_is_fine() {
+    for page in [
+        include_str!("../../docs/migrate-from-litellm.md"),
+        include_str!("../../docs/migrate-from-truefoundry.md"),
+    ] {
+        let mut ours = examples(page);
+        ours.retain(|example| example.starts_with("# semroute.yaml"));
+        assert_eq!(ours.len(), 1);
+        assert_eq!(problems(ours[0]), [""; 0], "{}", ours[0]);
     }
 }
