@@ -5,6 +5,9 @@ use crate::domain::chat::{Answer, Body, Chunk, Delta, Request, Role};
 /// How many words of the prompt an answer repeats: enough to see that it was read.
 const WORDS_REPEATED: usize = 12;
 
+/// How much of them: a prompt without spaces is one word, and may be an image.
+const CHARS_REPEATED: usize = 240;
+
 /// The rule by which simulated models count tokens: so many bytes are one, the last one rounded up.
 /// It is near the mean of real tokenisers on English, and the same for every text and machine.
 const BYTES_PER_TOKEN: usize = 4;
@@ -22,11 +25,12 @@ pub(super) fn reply(model: &str, request: &Request) -> String {
     let prompt = asked.map_or("", |message| message.text.as_str());
     let mut words = prompt.split_whitespace();
     let repeated: Vec<&str> = words.by_ref().take(WORDS_REPEATED).collect();
-    let ellipsis = if words.next().is_some() { " …" } else { "" };
-    format!(
-        "[simulated {model}] No model was asked. You wrote: {}{ellipsis}",
-        repeated.join(" ")
-    )
+    let mut repeated = repeated.join(" ");
+    let end = repeated.char_indices().nth(CHARS_REPEATED);
+    let is_cut = end.is_some() || words.next().is_some();
+    repeated.truncate(end.map_or(repeated.len(), |(end, _)| end));
+    let ellipsis = if is_cut { " …" } else { "" };
+    format!("[simulated {model}] No model was asked. You wrote: {repeated}{ellipsis}")
 }
 
 /// How many tokens a text has.
@@ -71,6 +75,21 @@ fn cut(text: &str) -> impl Iterator<Item = &str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prompt_is_repeated_only_so_far_as_to_see_that_it_was_read() {
+        let said = |prompt: &str| {
+            let body = serde_json::json!({
+                "model": "m", "messages": [{ "role": "user", "content": prompt }],
+            });
+            let body = body.to_string();
+            let request = crate::wire::Inbound::OpenAi.read_request(body.as_bytes());
+            reply("small", &request.unwrap())
+        };
+        assert!(said("two words").ends_with("two words"));
+        assert!(said(&"a word ".repeat(20)).ends_with("a word …"));
+        assert!(said(&"é".repeat(1 << 20)).chars().count() < 2 * CHARS_REPEATED);
+    }
 
     #[test]
     fn four_bytes_are_a_token() {
