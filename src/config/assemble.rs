@@ -10,7 +10,7 @@ use crate::config::catalogue::facts;
 use crate::config::encoder::{Encoder as EncoderConfig, Saturated};
 use crate::config::log::{Prompts, To};
 use crate::config::resolve::resolve;
-use crate::config::{Environment, Loaded, Problem, Problems, load};
+use crate::config::{Environment, Loaded, Problem, Problems, embeddings, load};
 use crate::encoder::{self, Encoder, ModelSource, queue};
 use crate::engine::{Plan, StaticEncoding};
 use crate::store::{Output, Rotation};
@@ -112,6 +112,7 @@ pub fn over_encoder(
     let name = &loaded.config.intents.centroids;
     let centroids = read_centroids(name, &loaded.folder, &fitting)
         .map_err(|message| problems.push(Problem::new("intents.centroids", message)));
+    embeddings::tell_from_encoder(&loaded, &encoder.identity().name, &mut problems);
     match resolve(&loaded, environment, centroids.ok(), &mut problems) {
         Some(plan) if problems.is_empty() => Ok(Assembled {
             queue: queue_settings(&loaded.config.encoder),

@@ -10,6 +10,7 @@ pub mod assemble;
 pub mod assistants;
 pub mod catalogue;
 pub mod check;
+mod embeddings;
 pub mod encoder;
 pub mod init;
 pub mod intents;
@@ -63,6 +64,10 @@ pub struct Config {
     pub catalogue: Option<PathBuf>,
     /// What callers put in `model`: each is a list of routes.
     pub assistants: BTreeMap<AssistantName, assistants::Assistant>,
+    /// Models that callers may name in `model` at `/v1/embeddings`, beside the encoder inside the process:
+    /// names under `models`. Their providers must speak OpenAI's format.
+    #[serde(default)]
+    pub embeddings: Vec<ModelName>,
     /// Who may ask, by a name of your choice. With it, every call under `/v1/` needs the key of a team;
     /// without it, nobody needs one.
     // A section that is there but empty is an error: it must not open the server to everyone.

@@ -14,7 +14,7 @@ use crate::config::log::Prompts;
 use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::servers::servers;
-use crate::config::{Environment, Loaded, teams};
+use crate::config::{Environment, Loaded, embeddings, teams};
 use crate::domain::model::{Model, ModelId};
 use crate::domain::name::{AssistantName, ModelName};
 use crate::engine::passages::Selection;
@@ -46,6 +46,7 @@ pub fn resolve(
         intents,
     };
     let assistants = assistants(loaded, &names, problems);
+    let embeddings = embeddings::resolve(loaded, &names.models, problems);
     let access = teams::access(loaded, environment, problems);
     let centroids = centroids?;
     let digest = match centroids.digest() {
@@ -64,6 +65,7 @@ pub fn resolve(
         targets,
         access,
         assistants,
+        embeddings,
         threshold: scope(config.intents.out_of_scope).threshold(&centroids),
         out_of_scope: scope(config.intents.out_of_scope),
         centroid_version: centroids.manifest().name.clone(),
@@ -97,15 +99,25 @@ struct Names<'a> {
 
 impl Names<'_> {
     fn model(&self, name: &ModelName, path: &str, problems: &mut Vec<Problem>) -> Option<ModelId> {
-        let id = self.models.get(name).copied();
-        if id.is_none() {
-            let known = self.models.keys().map(|name| name.as_str());
-            let hint = suggestion(name.as_str(), known);
-            let message = format!("no model is called \"{name}\"{hint}");
-            problems.push(Problem::new(path, message));
-        }
-        id
+        model_called(name, &self.models, path, problems)
     }
+}
+
+/// The position of a model, or the problem that there is none of this name.
+pub(super) fn model_called(
+    name: &ModelName,
+    models: &BTreeMap<&ModelName, ModelId>,
+    path: &str,
+    problems: &mut Vec<Problem>,
+) -> Option<ModelId> {
+    let id = models.get(name).copied();
+    if id.is_none() {
+        let known = models.keys().map(|name| name.as_str());
+        let hint = suggestion(name.as_str(), known);
+        let message = format!("no model is called \"{name}\"{hint}");
+        problems.push(Problem::new(path, message));
+    }
+    id
 }
 
 const fn scope(out_of_scope: OutOfScope) -> plan::OutOfScope {

@@ -186,6 +186,16 @@ impl Failure {
             upstream: None,
         }
     }
+
+    /// A request that the target cannot be asked. The message is fit for the caller.
+    pub fn unsayable(message: impl Into<String>) -> Self {
+        Self {
+            kind: FailureKind::Unsayable,
+            message: message.into(),
+            param: None,
+            upstream: None,
+        }
+    }
 }
 
 /// Whether another target could do better.
@@ -226,6 +236,8 @@ pub enum Purpose {
     Escalation,
     /// Asked because another target could not answer.
     Failover,
+    /// Vectors are wanted.
+    Embeddings,
 }
 
 spelled!(Purpose {
@@ -233,6 +245,7 @@ spelled!(Purpose {
     Draft => "draft",
     Escalation => "escalation",
     Failover => "failover",
+    Embeddings => "embeddings",
 });
 
 /// Whose fault an error is, so that an objective can leave out what callers did wrong.

@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod chat;
 pub mod conversation;
+pub mod embeddings;
 pub mod event;
 pub mod feedback;
 pub mod logged;

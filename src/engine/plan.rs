@@ -28,6 +28,8 @@ pub struct Plan {
     pub access: Access,
     /// What callers can ask for.
     pub assistants: BTreeMap<AssistantName, Assistant>,
+    /// The models that may be asked for embeddings, in the operator's order.
+    pub embeddings: Vec<ModelId>,
     /// Where intents lie.
     pub centroids: Arc<CentroidSet>,
     /// Digest of the centroids.
@@ -178,6 +180,17 @@ impl Plan {
             assistant.teams = Teams::All;
         }
         self
+    }
+
+    /// Every model that may be asked for embeddings.
+    pub fn embedders(&self) -> impl Iterator<Item = &Target> {
+        self.embeddings.iter().filter_map(|id| self.target(*id))
+    }
+
+    /// The model of this name, if it may be asked for embeddings.
+    pub fn embedder(&self, name: &str) -> Option<&Target> {
+        self.embedders()
+            .find(|target| target.model.name.as_str() == name)
     }
 
     /// A model by its position. Positions come from this plan, so there is always one.

@@ -1,9 +1,11 @@
-//! `POST /v1/embeddings`: the vectors that routing uses, for anyone who wants the same.
+//! `POST /v1/embeddings`: the vectors that routing uses, for anyone who wants the same, or those of a
+//! provider's model.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,12 +13,14 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::record::Outcome;
+use crate::domain::embeddings::EmbeddingsRequest;
+use crate::domain::record::{Outcome, Record};
 use crate::encoder::{Class, Embedding, Passage, Refusal};
-use crate::engine::{Engine, Error};
+use crate::engine::{Embedded, Engine, Error, Plan};
 use crate::gateway::body::parse;
 use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers};
+use crate::wire::embeddings::read_request;
 
 /// The most texts of one request, as OpenAI has it.
 const INPUTS_MAX: usize = 2048;
@@ -49,31 +53,58 @@ enum Encoding {
 /// Embeds texts.
 pub(super) async fn embed(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
     let mut ledger = incoming.open(&engine, "/v1/embeddings");
-    match embeddings(&engine, &incoming).await {
-        Ok(answer) => {
-            ledger.record.outcome = Outcome::Answered;
-            let mut response = Json(answer).into_response();
-            let record = ledger.close().await;
-            headers::write(&record, response.headers_mut());
-            response
-        }
-        Err(error) => {
-            ledger.failed(&error);
-            let mut response = error::respond(&error);
-            let record = ledger.close().await;
-            headers::write(&record, response.headers_mut());
-            response
-        }
+    let answer = match incoming.admitted() {
+        Ok(admitted) => match for_provider(&ledger.plan(), &admitted.body) {
+            Some(request) => {
+                let Embedded { record, reply } = engine.embed(&request, ledger).await;
+                return respond(reply.map(verbatim), &record);
+            }
+            None => embeddings(&engine, &ledger.plan(), &admitted.body).await,
+        },
+        Err(error) => Err(error),
+    };
+    match &answer {
+        Ok(_) => ledger.record.outcome = Outcome::Answered,
+        Err(error) => ledger.failed(error),
     }
+    let record = ledger.close().await;
+    respond(answer.map(|it| Json(it).into_response()), &record)
 }
 
-async fn embeddings(engine: &Engine, incoming: &Incoming) -> Result<Value, Error> {
-    let ask: Ask = parse(&incoming.admitted()?.body)?;
+/// What can stand in `model`.
+pub(super) fn known<'a>(engine: &'a Engine, plan: &'a Plan) -> impl Iterator<Item = String> + 'a {
+    let others = plan.embedders().map(|target| target.model.name.to_string());
+    std::iter::once(engine.encoder().identity().name.clone()).chain(others)
+}
+
+/// The request, if it asks for a provider's model. What is wrong with one that cannot be read is told by
+/// the reader of all others.
+fn for_provider(plan: &Plan, body: &[u8]) -> Option<EmbeddingsRequest> {
+    if plan.embeddings.is_empty() {
+        return None;
+    }
+    let request = read_request(body).ok()?;
+    plan.embedder(&request.model)?;
+    Some(request)
+}
+
+fn verbatim(answer: String) -> Response {
+    ([(CONTENT_TYPE, "application/json")], answer).into_response()
+}
+
+fn respond(answer: Result<Response, Error>, record: &Record) -> Response {
+    let mut response = answer.unwrap_or_else(|error| error::respond(&error));
+    headers::write(record, response.headers_mut());
+    response
+}
+
+async fn embeddings(engine: &Engine, plan: &Plan, body: &[u8]) -> Result<Value, Error> {
+    let ask: Ask = parse(body)?;
     let identity = engine.encoder().identity();
     if ask.model != identity.name {
         return Err(Error::UnknownModel {
             asked: ask.model,
-            known: vec![identity.name.clone()],
+            known: known(engine, plan).collect(),
         });
     }
     if let Some(dimensions) = ask.dimensions

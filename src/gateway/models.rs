@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use crate::domain::name::AssistantName;
 use crate::engine::{Engine, Error};
-use crate::gateway::{auth, error};
+use crate::gateway::{auth, embeddings, error};
 
-/// The assistants that the caller may use, and the encoder that `/v1/embeddings` answers with.
+/// The assistants that the caller may use, and what `/v1/embeddings` answers with.
 pub(super) async fn list(State(engine): State<Arc<Engine>>, headers: HeaderMap) -> Response {
     let listed = known(&engine, &headers).map(|ids| {
         let models: Vec<Value> = ids.iter().map(|id| model(id)).collect();
@@ -41,10 +41,9 @@ fn known(engine: &Engine, headers: &HeaderMap) -> Result<Vec<String>, Error> {
     let plan = engine.plan();
     let tenant = auth::tenant(&plan, headers)?;
     let assistants = plan.assistants_of(&tenant).map(|(name, _)| name);
-    let encoder = engine.encoder().identity().name.clone();
     Ok(assistants
         .map(AssistantName::to_string)
-        .chain([encoder])
+        .chain(embeddings::known(engine, &plan))
         .collect())
 }
 

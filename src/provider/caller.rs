@@ -20,12 +20,14 @@ use hyper::{Method, Request, StatusCode, Uri};
 use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
 
-use crate::domain::chat::{Answer, Delivery};
+use crate::domain::chat::{Answer, Delivery, OriginalRequest};
+use crate::domain::embeddings::EmbeddingsAnswer;
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
-use crate::provider::{Brought, Call, ChunkStream, Provider};
+use crate::provider::{Brought, Call, ChunkStream, Embed, Provider};
 use crate::wire::{self, Manners, Outbound, Writing, Written};
 
 mod client;
+mod embeddings;
 mod reading;
 mod retry_after;
 
@@ -174,25 +176,37 @@ impl Caller {
                 param: problem.param,
                 upstream: None,
             })?;
+        let path = self.path(&writing);
+        let headers = self.headers_for(&call.request.original, delivery);
+        let reply = self.post(path, headers, body, deadline).await?;
+        Ok(Brought { reply, dropped })
+    }
+
+    /// Sends a body and waits for the head of the reply, which must be one of success.
+    async fn post(
+        &self,
+        path: String,
+        headers: HeaderMap,
+        body: String,
+        deadline: Instant,
+    ) -> Result<Response, Failure> {
         let mut request = Request::new(Full::new(Bytes::from(body)));
         *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.uri(&writing)?;
-        *request.headers_mut() = self.headers_for(call, delivery);
+        *request.uri_mut() = self.uri(path)?;
+        *request.headers_mut() = headers;
         let sending = self.connections.request(request);
         let response = timeout_at(deadline, sending)
             .await
             .map_err(|_| self.too_slow(FailoverReason::TimeoutFirstToken))?
             .map_err(|error| self.unreachable(&error))?;
         if response.status().is_success() {
-            let reply = response;
-            return Ok(Brought { reply, dropped });
+            return Ok(response);
         }
         Err(self.refused(response, deadline).await)
     }
 
     /// Where a call goes.
-    fn uri(&self, writing: &Writing<'_>) -> Result<Uri, Failure> {
-        let path = self.path(writing);
+    fn uri(&self, path: String) -> Result<Uri, Failure> {
         match self.first.get() {
             Some((first, uri)) if *first == path => Ok(uri.clone()),
             _ => {
@@ -212,7 +226,8 @@ impl Caller {
         match &self.endpoint {
             Endpoint::OfDialect => self.dialect.path(writing),
             Endpoint::AzureDeployment { api_version } => {
-                wire::azure_path(writing.model, api_version)
+                let path = self.dialect.path(writing);
+                wire::azure_path(writing.model, &path, api_version)
             }
         }
     }
@@ -228,7 +243,7 @@ impl Caller {
     }
 
     /// The provider's headers, and over them those of the caller's format that travel along.
-    fn headers_for(&self, call: &Call<'_>, delivery: Delivery) -> HeaderMap {
+    fn headers_for(&self, original: &OriginalRequest, delivery: Delivery) -> HeaderMap {
         let mut headers = self.headers.clone();
         // The operator's own header stays.
         headers
@@ -237,7 +252,6 @@ impl Caller {
                 Delivery::Whole => "application/json",
                 Delivery::Streamed => "text/event-stream",
             }));
-        let original = &call.request.original;
         if original.format == self.dialect.format() {
             for (name, value) in &original.headers {
                 if let Ok(value) = HeaderValue::from_str(value) {
@@ -266,21 +280,21 @@ impl Caller {
     async fn call_whole(&self, call: Call<'_>) -> Result<Brought<Answer>, Failure> {
         let deadline = deadline_in(call.timeouts.whole);
         let Brought { reply, dropped } = self.send(&call, Delivery::Whole, deadline).await?;
-        let body = timeout_at(deadline, reading::read_whole(reply, ANSWER_BYTES_MAX))
-            .await
-            .map_err(|_| self.too_slow(FailoverReason::TimeoutBetweenTokens))?
-            .map_err(|fault| self.unread(&fault))?;
-        let malformed = |problem: &dyn fmt::Display| {
-            let message = format!("{} answered what is no answer: {problem}", self.base);
-            Failure::unavailable(FailoverReason::Malformed, message)
-        };
-        let text =
-            String::from_utf8(body.into()).map_err(|_| malformed(&"its bytes are not UTF-8"))?;
+        let text = self.read_text(reply, deadline).await?;
         let depth = self.dialect.depth_for(call.request.original.format);
         let answer = self.dialect.read_answer(text, depth);
         answer
             .map(|reply| Brought { reply, dropped })
-            .map_err(|problem| malformed(&problem))
+            .map_err(|problem| self.malformed(&problem))
+    }
+
+    /// Reads the whole text of a reply.
+    async fn read_text(&self, reply: Response, deadline: Instant) -> Result<String, Failure> {
+        let body = timeout_at(deadline, reading::read_whole(reply, ANSWER_BYTES_MAX))
+            .await
+            .map_err(|_| self.too_slow(FailoverReason::TimeoutBetweenTokens))?
+            .map_err(|fault| self.unread(&fault))?;
+        String::from_utf8(body.into()).map_err(|_| self.malformed(&"its bytes are not UTF-8"))
     }
 
     async fn call_streamed(&self, call: Call<'_>) -> Result<Brought<ChunkStream>, Failure> {
@@ -298,6 +312,11 @@ impl Caller {
         let reader = self.dialect.stream_reader(depth);
         let reply = reading::chunks(reader, reply, pace).boxed();
         Ok(Brought { reply, dropped })
+    }
+
+    fn malformed(&self, problem: &dyn fmt::Display) -> Failure {
+        let message = format!("{} answered what is no answer: {problem}", self.base);
+        Failure::unavailable(FailoverReason::Malformed, message)
     }
 
     fn too_slow(&self, reason: FailoverReason) -> Failure {
@@ -341,6 +360,10 @@ impl Provider for Caller {
         call: Call<'a>,
     ) -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>> {
         Box::pin(self.call_streamed(call))
+    }
+
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>> {
+        Box::pin(self.call_embeddings(call))
     }
 
     fn is_simulated(&self) -> bool {

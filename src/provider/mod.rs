@@ -9,6 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use crate::domain::chat::{Answer, Chunk, Request};
+use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
 use crate::domain::event::Failure;
 
 pub mod caller;
@@ -23,6 +24,9 @@ pub trait Provider: Send + Sync {
     /// the first item may still be a failure, so wait for it before a caller is promised anything.
     fn stream<'a>(&'a self, call: Call<'a>)
     -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>>;
+
+    /// Asks for vectors.
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>>;
 
     /// Whether the answers are made up.
     fn is_simulated(&self) -> bool;
@@ -60,6 +64,17 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// How long to wait.
     pub timeouts: Timeouts,
+}
+
+/// One request for vectors to one model.
+#[derive(Debug, Clone, Copy)]
+pub struct Embed<'a> {
+    /// What is asked.
+    pub request: &'a EmbeddingsRequest,
+    /// What the provider calls the model.
+    pub model: &'a str,
+    /// How long to wait.
+    pub wait_max: Duration,
 }
 
 /// How long to wait for a provider before another one is asked.

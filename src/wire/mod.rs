@@ -18,6 +18,7 @@ use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
 mod anthropic;
+pub mod embeddings;
 mod gemini;
 mod json;
 mod object;

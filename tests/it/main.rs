@@ -16,6 +16,7 @@ mod costs;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;
+mod embeddings;
 mod encoder;
 mod encoder_files;
 mod engine;

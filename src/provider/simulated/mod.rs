@@ -15,9 +15,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::domain::chat::{Answer, Body, Chunk, Completion, Finish, Usage};
 use crate::domain::conversation::Part;
+use crate::domain::embeddings::EmbeddingsAnswer;
 use crate::domain::event::{FailoverReason, Failure};
 use crate::domain::quantity::Ratio;
-use crate::provider::{Brought, Call, ChunkStream, Provider};
+use crate::provider::{Brought, Call, ChunkStream, Embed, Provider};
 use crate::wire::{ErrorText, Inbound, Outbound};
 
 mod chance;
@@ -178,6 +179,12 @@ impl Provider for Simulated {
         call: Call<'a>,
     ) -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>> {
         Box::pin(self.call_streamed(call))
+    }
+
+    /// It has no vectors to give: made-up ones would look like others and mean nothing.
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>> {
+        let message = format!("{} is simulated and makes no vectors", call.model);
+        Box::pin(std::future::ready(Err(Failure::unsayable(message))))
     }
 
     fn is_simulated(&self) -> bool {

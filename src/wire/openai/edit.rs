@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use serde_json::value::RawValue;
 
-use crate::domain::chat::{Delivery, Request, UsageReport};
+use crate::domain::chat::{Delivery, OriginalRequest, Request, UsageReport};
 use crate::wire::json::{Fields, array, span_in, string};
 use crate::wire::{LengthField, StreamUsage, Writing, signed_id};
 
@@ -31,6 +31,14 @@ impl Edit {
         }
     }
 
+    /// The provider's name for the model in the place of the caller's.
+    fn naming(original: &OriginalRequest, model: &str) -> Self {
+        Self {
+            span: original.model_span.clone(),
+            text: serde_json::Value::from(model).to_string().into(),
+        }
+    }
+
     /// A new first field of the object whose brace is the first at or after `start`.
     fn first_field(text: &str, start: usize, field: String) -> Self {
         let brace = text[start..].find('{').unwrap_or_default();
@@ -42,12 +50,14 @@ impl Edit {
     }
 }
 
+/// The text with another model's name and nothing else changed.
+pub(super) fn name_model(original: &OriginalRequest, model: &str) -> String {
+    apply(&original.text, vec![Edit::naming(original, model)])
+}
+
 pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     let text = &request.original.text;
-    let mut edits = vec![Edit {
-        span: request.original.model_span.clone(),
-        text: serde_json::Value::from(writing.model).to_string().into(),
-    }];
+    let mut edits = vec![Edit::naming(&request.original, writing.model)];
     let redirected = request.delivery != writing.delivery;
     let asks_usage = writing.delivery == Delivery::Streamed
         && request.usage_report == UsageReport::Hidden

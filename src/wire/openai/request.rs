@@ -18,13 +18,7 @@ const ANY_OBJECT: &str = r#"{"type":"object"}"#;
 const ANY_JSON: &str = "{}";
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
-    let text = std::str::from_utf8(body).map_err(|error| Malformed {
-        param: None,
-        message: format!(
-            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
-            error.valid_up_to()
-        ),
-    })?;
+    let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, model_span) = read_model(text, &fields)?;
     Ok(Request {
@@ -42,7 +36,20 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     })
 }
 
-fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
+pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(body).map_err(|error| Malformed {
+        param: None,
+        message: format!(
+            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
+            error.valid_up_to()
+        ),
+    })
+}
+
+pub(super) fn read_model(
+    text: &str,
+    fields: &Fields<'_>,
+) -> Result<(String, Range<usize>), Malformed> {
     let value = fields.get("model")?.ok_or_else(|| {
         malformed(
             "model",

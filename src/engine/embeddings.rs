@@ -1,0 +1,75 @@
+//! Vectors from a provider. One model is asked and no other in its place: vectors of two models cannot
+//! be compared, so another one's would be wrong in silence.
+
+use std::sync::Arc;
+
+use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
+use crate::domain::event::{FailoverReason, Failure, Purpose};
+use crate::domain::record::{Outcome, Record};
+use crate::engine::ledger::Ledger;
+use crate::engine::plan::Target;
+use crate::engine::{Engine, Error};
+use crate::provider::Embed;
+
+/// What a request for vectors came to.
+pub struct Embedded {
+    /// For the headers.
+    pub record: Arc<Record>,
+    /// The answer as the provider wrote it, or why there is none.
+    pub reply: Result<String, Error>,
+}
+
+impl Engine {
+    /// Has texts embedded by the model that the request names.
+    pub async fn embed(&self, request: &EmbeddingsRequest, mut ledger: Ledger) -> Embedded {
+        let plan = ledger.plan();
+        let reply = match plan.embedder(&request.model) {
+            Some(target) => ask(target, request, &mut ledger).await,
+            None => Err(Error::UnknownModel {
+                asked: request.model.clone(),
+                known: plan
+                    .embedders()
+                    .map(|it| it.model.name.to_string())
+                    .collect(),
+            }),
+        };
+        match &reply {
+            Ok(_) => ledger.record.outcome = Outcome::Answered,
+            Err(error) => ledger.failed(error),
+        }
+        Embedded {
+            record: ledger.close().await,
+            reply: reply.map(|answer| answer.text),
+        }
+    }
+}
+
+async fn ask(
+    target: &Target,
+    request: &EmbeddingsRequest,
+    ledger: &mut Ledger,
+) -> Result<EmbeddingsAnswer, Error> {
+    ledger.call_began(&target.model, Purpose::Embeddings, &request.original);
+    let limit = ledger.plan().request_timeout;
+    let call = Embed {
+        request,
+        model: &target.model.upstream_name,
+        wait_max: target.timeouts.whole,
+    };
+    match tokio::time::timeout(ledger.time_left(), target.provider.embed(call)).await {
+        Ok(Ok(answer)) => {
+            ledger.call_answered(answer.usage);
+            Ok(answer)
+        }
+        Ok(Err(failure)) => {
+            ledger.call_failed(&failure);
+            Err(Error::Upstream(failure))
+        }
+        Err(_) => {
+            let message = "the request's own time was over";
+            let reason = FailoverReason::TimeoutFirstToken;
+            ledger.call_failed(&Failure::unavailable(reason, message));
+            Err(Error::DeadlineExceeded { limit })
+        }
+    }
+}
