@@ -59,6 +59,8 @@ pub(super) fn run(
             .await
             .context("the server failed")
     })?;
+    // Waits for what is still being counted.
+    drop(runtime);
     reporter.note("stopped; every record is written");
     Ok(())
 }

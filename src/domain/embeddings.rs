@@ -5,7 +5,7 @@ use crate::domain::chat::{OriginalRequest, Usage};
 
 /// A request for vectors.
 #[derive(Debug, Clone, PartialEq)]
-pub struct EmbeddingsRequest {
+pub struct TextsToEmbed {
     /// The model asked for.
     pub model: String,
     /// The body, and where in it the model's name stands.
@@ -14,7 +14,7 @@ pub struct EmbeddingsRequest {
 
 /// The vectors of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EmbeddingsAnswer {
+pub struct Vectors {
     /// All of it, as the provider wrote it.
     pub text: String,
     /// Tokens of the texts, where the provider told.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
+use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::{FailoverReason, Failure, Purpose};
 use crate::domain::record::{Outcome, Record};
 use crate::engine::ledger::Ledger;
@@ -21,7 +21,7 @@ pub struct Embedded {
 
 impl Engine {
     /// Has texts embedded by the model that the request names.
-    pub async fn embed(&self, request: &EmbeddingsRequest, mut ledger: Ledger) -> Embedded {
+    pub async fn embed(&self, request: &TextsToEmbed, mut ledger: Ledger) -> Embedded {
         let plan = ledger.plan();
         let reply = match plan.embedder(&request.model) {
             Some(target) => ask(target, request, &mut ledger).await,
@@ -46,9 +46,9 @@ impl Engine {
 
 async fn ask(
     target: &Target,
-    request: &EmbeddingsRequest,
+    request: &TextsToEmbed,
     ledger: &mut Ledger,
-) -> Result<EmbeddingsAnswer, Error> {
+) -> Result<Vectors, Error> {
     ledger.call_began(&target.model, Purpose::Embeddings, &request.original);
     let limit = ledger.plan().request_timeout;
     let call = Embed {

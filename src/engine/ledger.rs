@@ -8,6 +8,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::runtime::Handle;
+
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
@@ -17,7 +19,8 @@ use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
     Attempt, AttemptResult, Cost, Outcome, RECORD_VERSION, Record, WallTime, as_millis,
 };
-use crate::engine::spent::Spent;
+use crate::engine::counting::count_owed;
+use crate::engine::spent::{Spent, Uncounted, Use};
 use crate::engine::{Engine, Error, Plan};
 
 /// The open record of one request, and the plan that it runs on.
@@ -30,6 +33,9 @@ pub struct Ledger {
     deadline: Moment,
     /// In a box, since the ledger is moved along with every stream.
     call: Option<Box<OpenCall>>,
+    /// Calls that have ended, whose tokens must still be counted. Shared, so that a count that nobody waits
+    /// for any more can be made again.
+    uncounted: Vec<(EndedCall, Arc<Uncounted>)>,
     is_closed: bool,
 }
 
@@ -39,6 +45,29 @@ struct OpenCall {
     first_token: Option<Duration>,
     model: Model,
     spent: Spent,
+}
+
+/// A call that has ended.
+struct EndedCall {
+    attempt_idx: usize,
+    first_token: Option<Duration>,
+    total: Duration,
+    model: Model,
+}
+
+impl EndedCall {
+    /// Notes what it used up.
+    fn used(&self, attempts: &mut [Attempt], usage: Option<Usage>) {
+        let Some(attempt) = attempts.get_mut(self.attempt_idx) else {
+            return;
+        };
+        attempt.usage = usage;
+        attempt.tpot_ms = self
+            .first_token
+            .zip(usage)
+            .and_then(|(first_token, usage)| time_per_token(self.total, first_token, usage));
+        attempt.cost_usd = cost(&self.model, attempt.result, usage);
+    }
 }
 
 impl Ledger {
@@ -64,6 +93,7 @@ impl Ledger {
             engine: Arc::clone(engine),
             plan,
             call: None,
+            uncounted: Vec::new(),
             is_closed: false,
         }
     }
@@ -217,26 +247,44 @@ impl Ledger {
             });
     }
 
+    /// Counts the tokens of calls whose providers did not, on another thread. Whoever stops waiting loses
+    /// nothing: they are counted later.
+    pub async fn settle(&mut self) {
+        if self.uncounted.is_empty() {
+            return;
+        }
+        let texts = self.uncounted.iter().map(|(_, it)| Arc::clone(it));
+        let counts = count_owed(texts.collect()).await;
+        for ((call, _), usage) in self.uncounted.drain(..).zip(counts) {
+            call.used(&mut self.record.attempts, usage);
+        }
+    }
+
     /// Ends the record and waits until the log has it. A caller that gets the last byte of its answer
     /// after this loses no record, whatever becomes of the process.
     pub async fn close(mut self) -> Arc<Record> {
-        let record = self.end();
+        self.abandon_call();
+        self.settle().await;
+        let record = self.end(self.engine.clock().now());
         let engine = Arc::clone(&self.engine);
         drop(self);
         engine.log.write(&record).await;
         record
     }
 
-    /// Ends what is still open, and counts. From here on the record is shared and does not change.
-    fn end(&mut self) -> Arc<Record> {
-        self.is_closed = true;
+    /// A call that has not ended was left.
+    fn abandon_call(&mut self) {
         if self.call.is_some() {
             self.end_call(AttemptResult::Abandoned, None, None);
         }
+    }
+
+    /// Ends the record, which is shared from here on and does not change.
+    fn end(&mut self, now: Moment) -> Arc<Record> {
+        self.is_closed = true;
         if self.record.outcome == Outcome::Pending {
             self.record.outcome = Outcome::Abandoned;
         }
-        let now = self.engine.clock().now();
         self.sum_up(now);
         let record = Arc::new(std::mem::take(&mut self.record));
         tell(&record);
@@ -246,23 +294,28 @@ impl Ledger {
     }
 
     fn end_call(&mut self, result: AttemptResult, usage: Option<Usage>, status: Option<u16>) {
-        let (Some(call), Some(attempt)) = (self.call.take(), self.record.attempts.last_mut())
-        else {
+        let Some(call) = self.call.take() else {
             return;
         };
+        let attempts = &mut self.record.attempts;
         let total = self.engine.clock().now().since(call.began);
-        let usage = call.spent.usage(result, usage);
         self.record.timings.upstream += total;
-        attempt.result = result;
-        attempt.status = status;
-        attempt.usage = usage;
-        attempt.total_ms = as_millis(total);
-        attempt.ttft_ms = call.first_token.map(as_millis);
-        attempt.tpot_ms = call
-            .first_token
-            .zip(usage)
-            .and_then(|(first_token, usage)| time_per_token(total, first_token, usage));
-        attempt.cost_usd = cost(&call.model, result, usage);
+        if let Some(attempt) = attempts.last_mut() {
+            attempt.result = result;
+            attempt.status = status;
+            attempt.total_ms = as_millis(total);
+            attempt.ttft_ms = call.first_token.map(as_millis);
+        }
+        let ended = EndedCall {
+            attempt_idx: attempts.len().saturating_sub(1),
+            first_token: call.first_token,
+            total,
+            model: call.model,
+        };
+        match call.spent.usage(result, usage) {
+            Use::Known(usage) => ended.used(attempts, usage),
+            Use::Uncounted(texts) => self.uncounted.push((ended, Arc::new(texts))),
+        }
     }
 }
 
@@ -270,10 +323,53 @@ impl Drop for Ledger {
     /// A caller that left, an early return or a panic: nobody waits, and the record is written all the
     /// same.
     fn drop(&mut self) {
-        if !self.is_closed {
-            let record = self.end();
-            self.engine.log.hand_over(&record);
+        if self.is_closed {
+            return;
         }
+        self.abandon_call();
+        let now = self.engine.clock().now();
+        if self.uncounted.is_empty() {
+            let record = self.end(now);
+            self.engine.log.hand_over(&record);
+            return;
+        }
+        self.is_closed = true;
+        let left = Left {
+            ledger: Self {
+                record: std::mem::take(&mut self.record),
+                engine: Arc::clone(&self.engine),
+                plan: Arc::clone(&self.plan),
+                call: None,
+                uncounted: std::mem::take(&mut self.uncounted),
+                is_closed: false,
+                ..*self
+            },
+            at: now,
+        };
+        // Where no runtime is left to do it aside, it is done here.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn_blocking(move || drop(left));
+        }
+    }
+}
+
+/// A ledger that nobody waits for, and whose tokens must be counted.
+struct Left {
+    ledger: Ledger,
+    at: Moment,
+}
+
+impl Drop for Left {
+    /// Counts and writes, wherever it is dropped: a runtime that ends drops work that it has not begun, and
+    /// the record must be written all the same.
+    fn drop(&mut self) {
+        let ledger = &mut self.ledger;
+        // Taken first: if one cannot be counted, the record is written without it.
+        for (call, texts) in std::mem::take(&mut ledger.uncounted) {
+            call.used(&mut ledger.record.attempts, texts.count());
+        }
+        let record = ledger.end(self.at);
+        ledger.engine.log.hand_over(&record);
     }
 }
 

@@ -4,6 +4,7 @@
 //! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`plan`] is what all of it runs on.
 
 pub mod access;
+mod counting;
 mod embeddings;
 pub mod error;
 pub mod execute;
@@ -29,6 +30,7 @@ use crate::store::RecordLog;
 use crate::store::recent_ids::RecentIds;
 use crate::telemetry::{Metrics, SwapResult};
 
+pub use counting::Counted;
 pub use embeddings::Embedded;
 pub use error::{Error, Media};
 pub use plan::Plan;

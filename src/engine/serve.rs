@@ -218,7 +218,11 @@ impl Decided {
 }
 
 /// The assistant that was asked for. One that the caller may not use is as good as none.
-fn find<'p>(plan: &'p Plan, asked: &str, ledger: &mut Ledger) -> Result<&'p Assistant, Error> {
+pub(super) fn find<'p>(
+    plan: &'p Plan,
+    asked: &str,
+    ledger: &mut Ledger,
+) -> Result<&'p Assistant, Error> {
     let Some(tenant) = ledger.record.tenant.clone() else {
         return Err(Error::Unauthenticated(KeyProblem::Missing));
     };
@@ -294,6 +298,7 @@ async fn hand_over(draft: Draft, mut ledger: Ledger) -> Served {
             reply: Ok(Reply::Whole(answer)),
         },
         Draft::Pieces(pieces) => {
+            ledger.settle().await;
             let record = Arc::new(ledger.snapshot());
             let pieces = stream::iter(pieces.into_iter().map(Ok)).boxed();
             let reply = Ok(Reply::Streamed(pass_on(None, pieces, ledger)));

@@ -22,6 +22,28 @@ pub(super) struct Spent {
     told: Option<Usage>,
 }
 
+/// What a call has used up.
+pub(super) enum Use {
+    /// It was told, or can never be known.
+    Known(Option<Usage>),
+    /// The texts must be counted.
+    Uncounted(Uncounted),
+}
+
+/// Texts of a call whose tokens must be counted.
+pub(super) struct Uncounted(Spent);
+
+impl Uncounted {
+    /// Counts them, which takes its time.
+    pub(super) fn count(&self) -> Option<Usage> {
+        match self.0.told {
+            None => self.0.counted(),
+            // A count that came before the end says little about the output; it may still be right.
+            Some(told) => Some(self.0.raised(told)),
+        }
+    }
+}
+
 impl Spent {
     /// Nothing of an answer to this request has come yet.
     pub(super) const fn on(asked: OriginalRequest) -> Self {
@@ -69,14 +91,13 @@ impl Spent {
     /// What the call has used up: as the provider told in the end, or else as can be told from the
     /// texts. Nothing is known of a call that brought no text: nobody can say from outside whether it
     /// was billed.
-    pub(super) fn usage(&self, result: AttemptResult, told: Option<Usage>) -> Option<Usage> {
-        let told = told.or(self.told);
-        match (result, told) {
-            (AttemptResult::Answered, Some(told)) => Some(told),
-            _ if self.n_bytes == 0 => told,
-            (_, None) => self.counted(),
-            // A count that came before the end says little about the output; it may still be right.
-            (_, Some(told)) => Some(self.raised(told)),
+    pub(super) fn usage(mut self, result: AttemptResult, told: Option<Usage>) -> Use {
+        self.told = told.or(self.told);
+        let is_known = result == AttemptResult::Answered && self.told.is_some();
+        if is_known || self.n_bytes == 0 {
+            Use::Known(self.told)
+        } else {
+            Use::Uncounted(Uncounted(self))
         }
     }
 
@@ -157,6 +178,13 @@ mod tests {
         }
     }
 
+    fn used(spent: Spent, result: AttemptResult, told: Option<Usage>) -> Option<Usage> {
+        match spent.usage(result, told) {
+            Use::Known(usage) => usage,
+            Use::Uncounted(texts) => texts.count(),
+        }
+    }
+
     fn counted(input_tokens: u64, output_tokens: u64) -> Usage {
         Usage {
             counted_by: Counter::Semroute,
@@ -167,7 +195,7 @@ mod tests {
     #[test]
     fn text_that_came_is_counted_however_the_call_ended() {
         for result in [AttemptResult::Answered, AttemptResult::Abandoned, CUT] {
-            let usage = spent(&["hello", " world"]).usage(result, None);
+            let usage = used(spent(&["hello", " world"]), result, None);
             assert_eq!(usage, Some(counted(3 + 3 + 2, 2)), "{result:?}");
         }
     }
@@ -175,15 +203,15 @@ mod tests {
     #[test]
     fn the_use_of_a_call_that_brought_no_text_is_not_known() {
         for result in [AttemptResult::Answered, AttemptResult::Abandoned, CUT] {
-            assert_eq!(spent(&[]).usage(result, None), None, "{result:?}");
-            assert_eq!(spent(&[""]).usage(result, None), None, "{result:?}");
+            assert_eq!(used(spent(&[]), result, None), None, "{result:?}");
+            assert_eq!(used(spent(&[""]), result, None), None, "{result:?}");
         }
     }
 
     #[test]
     fn what_the_provider_told_in_the_end_is_not_counted_again() {
         let told = Usage::of(500, 1);
-        let usage = spent(&["hello world"]).usage(AttemptResult::Answered, Some(told));
+        let usage = used(spent(&["hello world"]), AttemptResult::Answered, Some(told));
         assert_eq!(usage, Some(told));
     }
 
@@ -192,10 +220,10 @@ mod tests {
         let mut cut = spent(&[]);
         cut.add(&piece("", Some(Usage::of(500, 1))));
         cut.add(&piece("hello world", None));
-        assert_eq!(cut.usage(CUT, None), Some(counted(500, 2)));
+        assert_eq!(used(cut, CUT, None), Some(counted(500, 2)));
         let mut cut = spent(&["hello"]);
         cut.add(&piece(" world", Some(Usage::of(500, 9))));
-        assert_eq!(cut.usage(CUT, None), Some(Usage::of(500, 9)));
+        assert_eq!(used(cut, CUT, None), Some(Usage::of(500, 9)));
     }
 
     #[test]
@@ -215,7 +243,7 @@ mod tests {
             ]),
             ..piece("", None)
         });
-        let usage = spent.usage(AttemptResult::Answered, None);
+        let usage = used(spent, AttemptResult::Answered, None);
         assert_eq!(usage, Some(counted(8, 4)));
     }
 
@@ -229,7 +257,7 @@ mod tests {
         }
         assert!(long.kept.len() <= KEPT_BYTES_MAX);
         let whole = tokens::count(&text) * 12;
-        let usage = long.usage(CUT, None).unwrap();
+        let usage = used(long, CUT, None).unwrap();
         let off = usage.output_tokens.abs_diff(whole);
         assert!(off * 100 < whole, "{} for {whole}", usage.output_tokens);
     }

@@ -13,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::domain::embeddings::EmbeddingsRequest;
+use crate::domain::embeddings::TextsToEmbed;
 use crate::domain::record::{Outcome, Record};
 use crate::encoder::{Class, Embedding, Passage, Refusal};
 use crate::engine::{Embedded, Engine, Error, Plan};
@@ -79,7 +79,7 @@ pub(super) fn known<'a>(engine: &'a Engine, plan: &'a Plan) -> impl Iterator<Ite
 
 /// The request, if it asks for a provider's model. What is wrong with one that cannot be read is told by
 /// the reader of all others.
-fn for_provider(plan: &Plan, body: &[u8]) -> Option<EmbeddingsRequest> {
+fn for_provider(plan: &Plan, body: &[u8]) -> Option<TextsToEmbed> {
     if plan.embeddings.is_empty() {
         return None;
     }

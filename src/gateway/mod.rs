@@ -4,6 +4,7 @@ mod asked;
 mod auth;
 mod body;
 mod chat;
+mod count;
 mod embeddings;
 mod error;
 mod feedback;
@@ -35,6 +36,7 @@ pub fn router(engine: Arc<Engine>) -> Router {
     Router::new()
         .route("/v1/chat/completions", post(chat::complete))
         .route("/v1/messages", post(chat::message))
+        .route("/v1/messages/count_tokens", post(count::tokens))
         .route("/v1/embeddings", post(embeddings::embed))
         .route("/v1/feedback", post(feedback::note))
         .route("/v1/models", get(models::list))

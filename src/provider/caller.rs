@@ -21,7 +21,7 @@ use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
 
 use crate::domain::chat::{Answer, Delivery, OriginalRequest};
-use crate::domain::embeddings::EmbeddingsAnswer;
+use crate::domain::embeddings::Vectors;
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
 use crate::provider::{Brought, Call, ChunkStream, Embed, Provider};
 use crate::wire::{self, Manners, Outbound, Writing, Written};
@@ -362,7 +362,7 @@ impl Provider for Caller {
         Box::pin(self.call_streamed(call))
     }
 
-    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>> {
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<Vectors, Failure>> {
         Box::pin(self.call_embeddings(call))
     }
 

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use crate::domain::chat::{Answer, Chunk, Request};
-use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
+use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::Failure;
 
 pub mod caller;
@@ -26,7 +26,7 @@ pub trait Provider: Send + Sync {
     -> BoxFuture<'a, Result<Brought<ChunkStream>, Failure>>;
 
     /// Asks for vectors.
-    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>>;
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<Vectors, Failure>>;
 
     /// Whether the answers are made up.
     fn is_simulated(&self) -> bool;
@@ -70,7 +70,7 @@ pub struct Call<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct Embed<'a> {
     /// What is asked.
-    pub request: &'a EmbeddingsRequest,
+    pub request: &'a TextsToEmbed,
     /// What the provider calls the model.
     pub model: &'a str,
     /// How long to wait.

@@ -1,10 +1,10 @@
 //! Embeddings over the wire. One format knows them, OpenAI's; providers of others are never asked.
 
-use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
+use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::wire::{Malformed, Outbound, openai};
 
 /// Reads of a caller's request which model is asked for.
-pub fn read_request(body: &[u8]) -> Result<EmbeddingsRequest, Malformed> {
+pub fn read_request(body: &[u8]) -> Result<TextsToEmbed, Malformed> {
     openai::read_embeddings_request(body)
 }
 
@@ -34,14 +34,14 @@ impl Embedder {
     }
 
     /// The caller's own text with the provider's name for the model.
-    pub fn write_request(self, request: &EmbeddingsRequest, model: &str) -> String {
+    pub fn write_request(self, request: &TextsToEmbed, model: &str) -> String {
         match self {
             Self::OpenAi => openai::write_embeddings_request(request, model),
         }
     }
 
     /// Reads what the vectors cost in tokens.
-    pub fn read_answer(self, text: String) -> Result<EmbeddingsAnswer, Malformed> {
+    pub fn read_answer(self, text: String) -> Result<Vectors, Malformed> {
         match self {
             Self::OpenAi => openai::read_embeddings_answer(text),
         }

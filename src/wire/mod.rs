@@ -28,6 +28,7 @@ mod signed_id;
 pub mod sse;
 mod stream;
 
+pub use anthropic::{Countable, read_countable};
 pub use openai::azure_path;
 pub use stream::{StreamEvent, StreamReader, StreamWriter};
 

@@ -301,8 +301,9 @@ fn the_command_imports_litellms_price_file() {
     }
 }
 
-#[tokio::test]
-async fn a_stream_that_its_caller_leaves_costs_what_had_come() {
+/// Counts on threads of the runtime, whose end waits for them.
+#[test]
+fn a_stream_that_its_caller_leaves_costs_what_had_come() {
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().to_owned();
     let engine = engine("none", path.clone(), Duration::from_mins(1));
@@ -313,19 +314,23 @@ async fn a_stream_that_its_caller_leaves_costs_what_had_come() {
     let request = Inbound::OpenAi
         .read_request(body.to_string().as_bytes())
         .unwrap();
-    let ledger = Ledger::open(&engine, "/v1/chat/completions", "left".to_owned());
-    let served = engine.answer(&request, ledger).await;
-    let Ok(Reply::Streamed(mut pieces)) = served.reply else {
-        panic!("a stream was asked for");
-    };
-    let mut text = String::new();
-    for _ in 0..4 {
-        if let Some(Piece::Chunk(chunk)) = pieces.next().await {
-            assert_eq!(chunk.usage, None, "the count comes with the end");
-            text.push_str(&chunk.text);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let text = runtime.block_on(async {
+        let ledger = Ledger::open(&engine, "/v1/chat/completions", "left".to_owned());
+        let served = engine.answer(&request, ledger).await;
+        let Ok(Reply::Streamed(mut pieces)) = served.reply else {
+            panic!("a stream was asked for");
+        };
+        let mut text = String::new();
+        for _ in 0..4 {
+            if let Some(Piece::Chunk(chunk)) = pieces.next().await {
+                assert_eq!(chunk.usage, None, "the count comes with the end");
+                text.push_str(&chunk.text);
+            }
         }
-    }
-    drop(pieces);
+        text
+    });
+    drop(runtime);
     let metrics = engine.metrics_text();
     drop(engine);
     let line = fs::read_to_string(path.join("records.jsonl")).unwrap();

@@ -13,6 +13,7 @@ mod bad_input;
 mod cli;
 mod config;
 mod costs;
+mod counting;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;

@@ -1,17 +1,14 @@
 //! Vectors from a provider.
 
 use crate::domain::chat::Delivery;
-use crate::domain::embeddings::EmbeddingsAnswer;
+use crate::domain::embeddings::Vectors;
 use crate::domain::event::Failure;
 use crate::provider::Embed;
 use crate::provider::caller::{Caller, Endpoint, deadline_in};
 use crate::wire::azure_path;
 
 impl Caller {
-    pub(super) async fn call_embeddings(
-        &self,
-        call: Embed<'_>,
-    ) -> Result<EmbeddingsAnswer, Failure> {
+    pub(super) async fn call_embeddings(&self, call: Embed<'_>) -> Result<Vectors, Failure> {
         let Some(embedder) = self.dialect.embedder() else {
             let message = "the model's provider speaks a format without embeddings".to_owned();
             return Err(Failure::unsayable(message));

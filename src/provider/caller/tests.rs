@@ -444,7 +444,8 @@ fn the_path_follows_the_address_with_or_without_a_slash() {
             delivery: Delivery::Whole,
             manners: Manners::default(),
         };
-        let endpoint = open(url).uri(&writing).unwrap();
+        let caller = open(url);
+        let endpoint = caller.uri(caller.path(&writing)).unwrap();
         assert_eq!(endpoint.to_string(), "https://h/v1/chat/completions");
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::domain::chat::{Answer, Body, Chunk, Completion, Finish, Usage};
 use crate::domain::conversation::Part;
-use crate::domain::embeddings::EmbeddingsAnswer;
+use crate::domain::embeddings::Vectors;
 use crate::domain::event::{FailoverReason, Failure};
 use crate::domain::quantity::Ratio;
 use crate::provider::{Brought, Call, ChunkStream, Embed, Provider};
@@ -182,7 +182,7 @@ impl Provider for Simulated {
     }
 
     /// It has no vectors to give: made-up ones would look like others and mean nothing.
-    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<EmbeddingsAnswer, Failure>> {
+    fn embed<'a>(&'a self, call: Embed<'a>) -> BoxFuture<'a, Result<Vectors, Failure>> {
         let message = format!("{} is simulated and makes no vectors", call.model);
         Box::pin(std::future::ready(Err(Failure::unsayable(message))))
     }

@@ -7,6 +7,7 @@
 mod answer;
 mod block;
 mod compose;
+mod count;
 mod edit;
 mod failure;
 mod generation;
@@ -18,6 +19,7 @@ mod vocabulary;
 
 pub(super) use answer::{read_answer, write_answer};
 pub(super) use compose::write_conversation;
+pub use count::{Countable, read_countable};
 pub(super) use edit::edit_request;
 pub(super) use failure::{error_kind, read_failure, write_error};
 pub(super) use request::read_request;

@@ -12,13 +12,7 @@ use crate::wire::Malformed;
 use crate::wire::json::{self, Fields, describe, span_in, string};
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
-    let text = std::str::from_utf8(body).map_err(|error| Malformed {
-        param: None,
-        message: format!(
-            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
-            error.valid_up_to()
-        ),
-    })?;
+    let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, model_span) = read_model(text, &fields)?;
     check_tokens_max(&fields)?;
@@ -37,7 +31,20 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     })
 }
 
-fn read_model(text: &str, fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
+pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
+    std::str::from_utf8(body).map_err(|error| Malformed {
+        param: None,
+        message: format!(
+            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
+            error.valid_up_to()
+        ),
+    })
+}
+
+pub(super) fn read_model(
+    text: &str,
+    fields: &Fields<'_>,
+) -> Result<(String, Range<usize>), Malformed> {
     let remedy = "name the assistant that is to answer";
     let value = required(fields, "model", remedy)?;
     let name = string(value).ok_or_else(|| {
@@ -124,7 +131,7 @@ fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
 
 /// The turns, the instructions first. What tools returned is a turn of its own here, so that nobody
 /// takes it for what the person said.
-fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
+pub(super) fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
     let mut turns = Vec::new();
     if let Some(system) = fields.get("system")? {
         let said = read_content(system, "system")?;

@@ -7,17 +7,17 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::domain::chat::{Format, OriginalRequest, Usage};
-use crate::domain::embeddings::{EmbeddingsAnswer, EmbeddingsRequest};
+use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::wire::Malformed;
 use crate::wire::json::Fields;
 use crate::wire::openai::edit::name_model;
 use crate::wire::openai::request::{as_text, read_model};
 
-pub(crate) fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest, Malformed> {
+pub(crate) fn read_embeddings_request(body: &[u8]) -> Result<TextsToEmbed, Malformed> {
     let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, model_span) = read_model(text, &fields)?;
-    Ok(EmbeddingsRequest {
+    Ok(TextsToEmbed {
         model,
         original: OriginalRequest {
             format: Format::OpenAi,
@@ -28,13 +28,13 @@ pub(crate) fn read_embeddings_request(body: &[u8]) -> Result<EmbeddingsRequest, 
     })
 }
 
-pub(crate) fn write_embeddings_request(request: &EmbeddingsRequest, model: &str) -> String {
+pub(crate) fn write_embeddings_request(request: &TextsToEmbed, model: &str) -> String {
     name_model(&request.original, model)
 }
 
 /// An answer, which must be an object with `data`: what else comes with a status of success is a
 /// page or an error.
-pub(crate) fn read_embeddings_answer(text: String) -> Result<EmbeddingsAnswer, Malformed> {
+pub(crate) fn read_embeddings_answer(text: String) -> Result<Vectors, Malformed> {
     let fields = Fields::of_text(&text, "the answer")?;
     if fields
         .find("data")
@@ -43,7 +43,7 @@ pub(crate) fn read_embeddings_answer(text: String) -> Result<EmbeddingsAnswer, M
         return Err(Malformed::new("data", "the answer has no list in `data`"));
     }
     let usage = read_usage(&fields);
-    Ok(EmbeddingsAnswer { text, usage })
+    Ok(Vectors { text, usage })
 }
 
 /// The tokens of the texts. Some servers tell the total alone, which is the same: nothing is written.
