@@ -107,6 +107,8 @@ async fn others_go_on_while_a_request_that_ends_is_counted() {
     let engine = engine_over(address, folder.path());
     let mut pieces = answered(&engine).await;
     let mut ticks = tokio::time::interval(Duration::from_millis(1));
+    // Those that were missed do not come later.
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut n_ticks_at_end = 0;
     let mut is_ending = false;
     loop {
@@ -123,8 +125,8 @@ async fn others_go_on_while_a_request_that_ends_is_counted() {
             _ = ticks.tick(), if is_ending => n_ticks_at_end += 1,
         }
     }
-    // On the thread of this test, the count would have taken the time of all of them.
-    assert!(3 < n_ticks_at_end, "{n_ticks_at_end}");
+    // On the thread of this test, the count would have taken the time of nearly all of them.
+    assert!(10 < n_ticks_at_end, "{n_ticks_at_end}");
     assert_eq!(counted_in(folder.path())["counted_by"], "semroute");
 }
 
