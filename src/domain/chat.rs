@@ -4,8 +4,9 @@
 //! came in, that text travels verbatim, so fields that semroute does not know reach the other side
 //! byte for byte.
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 
@@ -29,7 +30,7 @@ pub struct Request {
     /// The assistant asked for.
     pub model: String,
     /// The conversation so far.
-    pub messages: Vec<Message>,
+    pub messages: Messages,
     /// Whether the answer is wanted piece by piece.
     pub delivery: Delivery,
     /// Whether a streamed answer should tell how many tokens it used.
@@ -70,6 +71,46 @@ pub struct OriginalRequest {
     pub model_span: Range<usize>,
     /// Headers that belong to the format and travel with the body to a provider that speaks it.
     pub headers: Vec<(&'static str, String)>,
+}
+
+/// The turns of a conversation, read when somebody first asks for them: a request whose route does not
+/// depend on them is long, and nobody asks.
+#[derive(Clone)]
+pub struct Messages {
+    text: Arc<str>,
+    read: fn(&str) -> Vec<Message>,
+    known: OnceLock<Vec<Message>>,
+}
+
+impl Messages {
+    /// The turns that this reader finds in a text.
+    pub const fn in_text(text: Arc<str>, read: fn(&str) -> Vec<Message>) -> Self {
+        Self {
+            text,
+            read,
+            known: OnceLock::new(),
+        }
+    }
+}
+
+impl Deref for Messages {
+    type Target = [Message];
+
+    fn deref(&self) -> &[Message] {
+        self.known.get_or_init(|| (self.read)(&self.text))
+    }
+}
+
+impl PartialEq for Messages {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl fmt::Debug for Messages {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
 }
 
 /// One turn of a conversation.

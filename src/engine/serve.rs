@@ -99,7 +99,7 @@ impl Engine {
     ) -> Result<Draft, Error> {
         let assistant = find(plan, &request.model, ledger)?;
         let signals = if routing::depends_on_intent(assistant.rules()) {
-            let asked = (request.messages.as_slice(), Class::Interactive);
+            let asked = (&*request.messages, Class::Interactive);
             self.signals(plan, asked, ledger).await
         } else {
             keep_prompt(plan, &request.messages, ledger);

@@ -186,7 +186,10 @@ fn messages(prompt: Prompt) -> Result<Vec<Message>, Error> {
         (Some(text), None) => Ok(vec![said(text)]),
         (None, Some(messages)) => {
             let request = json!({ "model": "-", "messages": messages }).to_string();
-            Ok(Inbound::OpenAi.read_request(request.as_bytes())?.messages)
+            Ok(Inbound::OpenAi
+                .read_request(request.as_bytes())?
+                .messages
+                .to_vec())
         }
         (Some(_), Some(_)) => Err(Error::Invalid {
             param: Some("text".to_owned()),

@@ -6,34 +6,60 @@ use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
+use memchr::{memchr, memmem};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::wire::Malformed;
 
+mod scan;
+
+use scan::Scanner;
+
 /// How deep values may be nested. What is deeper cannot be read into a tree by the common JSON
 /// readers, ours for schemas included, so a provider would refuse it later and less clearly.
-const NESTING_MAX: usize = 127;
+const NESTING_MAX: u32 = 127;
 
 /// How much of a wrong value an error repeats.
 const SHOWN_CHARS_MAX: usize = 40;
+
+/// A value of a text that is known to be JSON, as it is written there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Raw<'a>(&'a str);
+
+impl<'a> Raw<'a> {
+    /// Its text.
+    pub(super) const fn get(self) -> &'a str {
+        self.0
+    }
+}
+
+impl<'a> From<&'a RawValue> for Raw<'a> {
+    fn from(value: &'a RawValue) -> Self {
+        Self(value.get())
+    }
+}
 
 /// The fields of an object, in order, each with its value's text. A name may stand there twice:
 /// [`Fields::get`] refuses it, since readers differ on which of the two they believe, and what is
 /// checked here must be what the provider reads.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
 
 impl<'a> Fields<'a> {
     /// The fields of a text that is one object and nothing else. `place` names it in errors.
     pub(super) fn of_text(text: &'a str, place: &str) -> Result<Self, Malformed> {
+        if let Some(fields) = Self::scanned(text) {
+            return Ok(fields);
+        }
+        // Something is wrong with it; this reader says what.
         let not_json = |error| Malformed {
             param: None,
             message: format!("{place} is not JSON: {error}"),
         };
         if !text.trim_start().starts_with('{') {
             let other: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-            return Self::of_object(other, place);
+            return Self::of_object(other.into(), place);
         }
         let fields = serde_json::from_str(text).map_err(not_json)?;
         refuse_deep_nesting(text, place)?;
@@ -41,12 +67,15 @@ impl<'a> Fields<'a> {
     }
 
     /// The fields of a value that must be an object.
-    pub(super) fn of_object(value: &'a RawValue, place: &str) -> Result<Self, Malformed> {
+    pub(super) fn of_object(value: Raw<'a>, place: impl fmt::Display) -> Result<Self, Malformed> {
         if !value.get().starts_with('{') {
             return Err(Malformed {
                 param: None,
                 message: format!("{place} is {}; give an object", describe(value)),
             });
+        }
+        if let Some(fields) = Self::scanned(value.get()) {
+            return Ok(fields);
         }
         serde_json::from_str(value.get()).map_err(|error| Malformed {
             param: None,
@@ -54,8 +83,30 @@ impl<'a> Fields<'a> {
         })
     }
 
+    /// The fields of an object; nothing, if the text is anything else or nested too deep.
+    fn scanned(text: &'a str) -> Option<Self> {
+        let mut scanner = Scanner::new(text);
+        let mut fields = Vec::new();
+        if !scanner.takes(b'{') {
+            return None;
+        }
+        if !scanner.takes(b'}') {
+            loop {
+                let name = name_of(&text[scanner.name()?])?;
+                fields.push((name, Raw(&text[scanner.value(NESTING_MAX - 1)?])));
+                if !scanner.takes(b',') {
+                    break;
+                }
+            }
+            if !scanner.takes(b'}') {
+                return None;
+            }
+        }
+        scanner.is_done().then_some(Self(fields))
+    }
+
     /// The value of a field; nothing, if it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Result<Option<&'a RawValue>, Malformed> {
+    pub(super) fn get(&self, name: &str) -> Result<Option<Raw<'a>>, Malformed> {
         let mut values = self.0.iter().filter(|(key, _)| key == name);
         let first = values.next();
         if values.next().is_some() {
@@ -75,7 +126,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Every value that a field is given, null included.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &'a RawValue> {
+    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Raw<'a>> {
         self.0
             .iter()
             .filter(move |(key, _)| key == name)
@@ -84,7 +135,7 @@ impl<'a> Fields<'a> {
 
     /// The value of a field, for readers that must not fail on what they can do without: the last
     /// one, as most readers take it; nothing, if it is absent or null.
-    pub(super) fn find(&self, name: &str) -> Option<&'a RawValue> {
+    pub(super) fn find(&self, name: &str) -> Option<Raw<'a>> {
         self.all(name).last().filter(|value| value.get() != "null")
     }
 }
@@ -102,8 +153,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 
             fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
                 let mut fields = Vec::new();
-                while let Some((Key(name), value)) = map.next_entry()? {
-                    fields.push((name, value));
+                while let Some((Key(name), value)) = map.next_entry::<_, &RawValue>()? {
+                    fields.push((name, value.into()));
                 }
                 Ok(Fields(fields))
             }
@@ -118,26 +169,79 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
 #[serde(transparent)]
 struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
+/// A name without its quotes.
+fn name_of(quoted: &str) -> Option<Cow<'_, str>> {
+    match quoted.get(1..quoted.len() - 1) {
+        Some(name) if !name.contains('\\') => Some(Cow::Borrowed(name)),
+        _ => string(Raw(quoted)),
+    }
+}
+
 /// Where a value stands in the text that it was borrowed from.
-pub(super) fn span_in(text: &str, value: &RawValue) -> Range<usize> {
+pub(super) fn span_in(text: &str, value: Raw<'_>) -> Range<usize> {
     let start = (value.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
     start..start + value.get().len()
 }
 
 /// The text of a string; nothing, if the value is of another type or holds half a surrogate pair.
-pub(super) fn string(value: &RawValue) -> Option<Cow<'_, str>> {
-    serde_json::from_str::<Key<'_>>(value.get())
-        .ok()
-        .map(|Key(text)| text)
+pub(super) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
+    let quoted = value.get().strip_prefix('"')?;
+    match quoted.strip_suffix('"') {
+        Some(text) if memchr(b'\\', text.as_bytes()).is_none() => Some(Cow::Borrowed(text)),
+        _ => {
+            let text = serde_json::from_str::<Key<'_>>(value.get()).ok();
+            text.map(|Key(text)| text)
+        }
+    }
+}
+
+/// What of a text is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// All of it.
+    Text,
+    /// Only whether it is one: what is read is empty.
+    Check,
+}
+
+/// The text of a string like [`string`], or only whether it has one.
+pub(super) fn wanted(value: Raw<'_>, wanted: Wanted) -> Option<Cow<'_, str>> {
+    // Of what may stand in a string, only escapes of characters by their number may mean none.
+    let may_mean_none = || holds(value.get(), "\\u");
+    match wanted {
+        Wanted::Check if value.get().starts_with('"') && !may_mean_none() => {
+            Some(Cow::Borrowed(""))
+        }
+        Wanted::Text | Wanted::Check => string(value),
+    }
+}
+
+/// Whether a text holds another. Bodies are long, and this looks at many bytes at once.
+pub(super) fn holds(text: &str, part: &str) -> bool {
+    memmem::find(text.as_bytes(), part.as_bytes()).is_some()
 }
 
 /// The elements of an array; nothing, if the value is of another type.
-pub(super) fn array(value: &RawValue) -> Option<Vec<&RawValue>> {
-    serde_json::from_str(value.get()).ok()
+pub(super) fn array(value: Raw<'_>) -> Option<Vec<Raw<'_>>> {
+    let text = value.get();
+    let mut scanner = Scanner::new(text);
+    let mut elements = Vec::new();
+    if !scanner.takes(b'[') {
+        return None;
+    }
+    if !scanner.takes(b']') {
+        loop {
+            elements.push(Raw(&text[scanner.value(NESTING_MAX)?]));
+            if !scanner.takes(b',') {
+                break;
+            }
+        }
+    }
+    Some(elements)
 }
 
 /// What a value is, with as much of it as helps to find it: `a number (3)`.
-pub(super) fn describe(value: &RawValue) -> String {
+pub(super) fn describe(value: Raw<'_>) -> String {
     let text = value.get();
     let kind = match text.as_bytes().first() {
         Some(b'"') => "a string",
@@ -169,7 +273,7 @@ fn without_position(error: &serde_json::Error) -> String {
 
 /// Refuses a text, known to be JSON, whose values are nested too deep.
 fn refuse_deep_nesting(text: &str, place: &str) -> Result<(), Malformed> {
-    let mut depth = 0_usize;
+    let mut depth = 0_u32;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
         match byte {
@@ -225,8 +329,9 @@ mod tests {
 
     #[test]
     fn the_deepest_nesting_is_read_and_one_more_level_is_not() {
-        let nested = |depth: usize| {
+        let nested = |depth: u32| {
             let inner = depth - 1;
+            let inner = inner as usize;
             format!("{{\"a\":{}{}}}", "[".repeat(inner), "]".repeat(inner))
         };
         let is_tree = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
@@ -258,7 +363,7 @@ mod tests {
     #[test]
     fn a_long_value_is_shown_by_its_beginning() {
         let value = RawValue::from_string(format!("\"{}\"", "é".repeat(100))).unwrap();
-        let shown = describe(&value);
+        let shown = describe(value.as_ref().into());
         assert!(shown.starts_with("a string (\"éé"), "{shown}");
         assert!(shown.chars().count() < 60, "{shown}");
     }

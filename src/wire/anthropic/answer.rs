@@ -4,16 +4,15 @@
 //! an unknown one, and blocks that nobody here knows are passed over. An answer without content is
 //! refused, since there is nothing to hand on.
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use crate::domain::chat::{Answer, Body, Completion, Finish, Format, Holds, Original};
 use crate::domain::conversation::{Part, ToolCall};
 use crate::wire::anthropic::block::{Block, fit_id};
 use crate::wire::anthropic::failure::{inner_error, message_of};
 use crate::wire::anthropic::vocabulary::{Tally, read_finish, stop_reason, stop_sequence};
-use crate::wire::json::{Fields, array, describe, string};
+use crate::wire::json::{Fields, Raw, array, describe, string};
 use crate::wire::{Depth, Malformed, Stamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malformed> {
     let fields = Fields::of_text(&text, "the answer")?;
@@ -80,7 +79,7 @@ fn read_part(block: &Fields<'_>) -> Option<Part> {
         "tool_use" => Some(Part::ToolCall(ToolCall {
             id: word(block, "id")?,
             name: word(block, "name")?,
-            arguments: block.find("input").map_or("{}", RawValue::get).to_owned(),
+            arguments: block.find("input").map_or("{}", Raw::get).to_owned(),
         })),
         // Thoughts that only Anthropic reads, and tools that it ran: no other format has them.
         _ => None,

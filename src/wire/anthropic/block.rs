@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 
-use serde::Serialize;
-use serde_json::value::RawValue;
-
 use crate::domain::conversation::{Source, ToolCall};
 use crate::wire::json::Fields;
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// A block.
 #[derive(Debug, Serialize)]

@@ -3,12 +3,10 @@
 //! What Anthropic does not bill as input is not taken along: thoughts of earlier turns. Images and
 //! documents cannot be counted from their text and are passed over.
 
-use serde_json::value::RawValue;
-
 use crate::domain::chat::Message;
 use crate::wire::Malformed;
 use crate::wire::anthropic::request::{as_text, read_model, read_turns};
-use crate::wire::json::{self, Fields, describe, string};
+use crate::wire::json::{self, Fields, Raw, Wanted, describe, string};
 
 /// What of a conversation has tokens that can be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +24,7 @@ pub fn read_countable(body: &[u8]) -> Result<Countable, Malformed> {
     let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, _) = read_model(text, &fields)?;
-    let turns = read_turns(&fields)?;
+    let turns = read_turns(&fields, Wanted::Text)?;
     let mut beside = read_tools(&fields)?;
     let messages = fields.get("messages")?.and_then(json::array);
     for message in messages.into_iter().flatten() {
@@ -55,7 +53,7 @@ fn read_tools(fields: &Fields<'_>) -> Result<Vec<String>, Malformed> {
 }
 
 /// The tool and the arguments of a block, if it is a call.
-fn call(block: &RawValue) -> Vec<String> {
+fn call(block: Raw<'_>) -> Vec<String> {
     let Ok(fields) = Fields::of_object(block, "") else {
         return Vec::new();
     };

@@ -7,11 +7,9 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::value::RawValue;
-
 use crate::domain::chat::{Delivery, Request};
 
-use crate::wire::json::{Fields, array, span_in, string};
+use crate::wire::json::{Fields, Raw, array, holds, span_in, string};
 use crate::wire::{Writing, Written};
 
 /// A place in a text and what shall stand there.
@@ -33,7 +31,7 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> Written 
     // Bodies are long and such thoughts rare, so the text is not taken apart to look for them.
     if [r#""signature":"""#, r#""signature": """#]
         .iter()
-        .any(|blank| text.contains(blank))
+        .any(|blank| holds(text, blank))
     {
         leave_out_unsigned(text, &mut edits, &mut dropped);
     }
@@ -53,7 +51,7 @@ fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<Strin
             continue;
         };
         let blocks = array(content).unwrap_or_default();
-        let is_kept: Vec<bool> = blocks.iter().map(|block| !is_unsigned(block)).collect();
+        let is_kept: Vec<bool> = blocks.iter().map(|block| !is_unsigned(*block)).collect();
         if !is_kept.contains(&false) || !is_kept.contains(&true) {
             continue;
         }
@@ -68,7 +66,7 @@ fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<Strin
     }
 }
 
-fn is_unsigned(block: &RawValue) -> bool {
+fn is_unsigned(block: Raw<'_>) -> bool {
     let Ok(fields) = Fields::of_object(block, "a block") else {
         return false;
     };

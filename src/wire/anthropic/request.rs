@@ -5,26 +5,28 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
-use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport};
+use crate::domain::chat::{
+    Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
+};
 use crate::wire::Malformed;
-use crate::wire::json::{self, Fields, describe, span_in, string};
+use crate::wire::json::{self, Fields, Raw, Wanted, describe, span_in, string};
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, model_span) = read_model(text, &fields)?;
     check_tokens_max(&fields)?;
+    read_turns(&fields, Wanted::Check)?;
+    let text: Arc<str> = text.into();
     Ok(Request {
         model,
-        messages: read_turns(&fields)?,
+        messages: Messages::in_text(Arc::clone(&text), turns_of),
         delivery: read_delivery(&fields)?,
         usage_report: UsageReport::Wanted,
         schema: read_schema(&fields)?,
         original: OriginalRequest {
             format: Format::Anthropic,
-            text: text.into(),
+            text,
             model_span,
             headers: Vec::new(),
         },
@@ -70,7 +72,7 @@ fn check_tokens_max(fields: &Fields<'_>) -> Result<(), Malformed> {
     Err(Malformed::new("max_tokens", message))
 }
 
-fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<&'a RawValue, Malformed> {
+fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<Raw<'a>, Malformed> {
     fields.get(name)?.ok_or_else(|| {
         let message = format!("`{name}` is missing; {remedy}");
         Malformed::new(name, message)
@@ -129,12 +131,19 @@ fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
     }
 }
 
+/// The turns of a body that was read before, so that nothing is wrong with them.
+fn turns_of(text: &str) -> Vec<Message> {
+    Fields::of_text(text, "the body")
+        .and_then(|fields| read_turns(&fields, Wanted::Text))
+        .unwrap_or_default()
+}
+
 /// The turns, the instructions first. What tools returned is a turn of its own here, so that nobody
 /// takes it for what the person said.
-pub(super) fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
+pub(super) fn read_turns(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Malformed> {
     let mut turns = Vec::new();
     if let Some(system) = fields.get("system")? {
-        let said = read_content(system, "system")?;
+        let said = read_content(system, "system", wanted)?;
         turns.push(Message {
             role: Role::System,
             text: said.text,
@@ -150,13 +159,18 @@ pub(super) fn read_turns(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed>
         let message = "`messages` is empty; give one message or more";
         return Err(Malformed::new("messages", message));
     }
-    for (position, message) in messages.iter().enumerate() {
-        read_message(message, &format!("messages[{position}]"), &mut turns)?;
+    for (position, message) in messages.into_iter().enumerate() {
+        let said = read_message(message, &format!("messages[{position}]"), wanted)?;
+        turns.extend(said);
     }
     Ok(turns)
 }
 
-fn read_message(value: &RawValue, place: &str, turns: &mut Vec<Message>) -> Result<(), Malformed> {
+fn read_message(
+    value: Raw<'_>,
+    place: &str,
+    wanted: Wanted,
+) -> Result<impl Iterator<Item = Message> + use<>, Malformed> {
     let fields = object(value, place)?;
     let role = read_role(inner(&fields, "role", place)?, place)?;
     let place = format!("{place}.content");
@@ -167,24 +181,20 @@ fn read_message(value: &RawValue, place: &str, turns: &mut Vec<Message>) -> Resu
             let message = format!("`{place}` is missing; give a string or an array of blocks");
             Malformed::new(&place, message)
         })?;
-    let said = read_content(content, &place)?;
-    if let Some(text) = said.returned {
-        turns.push(Message {
-            role: Role::Tool,
-            text,
-        });
-        if said.text.is_empty() {
-            return Ok(());
-        }
-    }
-    turns.push(Message {
+    let said = read_content(content, &place, wanted)?;
+    let spoke = said.returned.is_none() || !said.text.is_empty();
+    let returned = said.returned.map(|text| Message {
+        role: Role::Tool,
+        text,
+    });
+    let spoken = spoke.then_some(Message {
         role,
         text: said.text,
     });
-    Ok(())
+    Ok(returned.into_iter().chain(spoken))
 }
 
-fn read_role(value: Option<&RawValue>, place: &str) -> Result<Role, Malformed> {
+fn read_role(value: Option<Raw<'_>>, place: &str) -> Result<Role, Malformed> {
     match value.and_then(string).as_deref() {
         Some("user") => Ok(Role::User),
         Some("assistant") => Ok(Role::Assistant),
@@ -207,9 +217,9 @@ struct Said {
 }
 
 /// The words of a content. Blocks that are no words, pictures and thoughts, are passed over.
-fn read_content(value: &RawValue, place: &str) -> Result<Said, Malformed> {
+fn read_content(value: Raw<'_>, place: &str, wanted: Wanted) -> Result<Said, Malformed> {
     let mut said = Said::default();
-    if let Some(text) = string(value) {
+    if let Some(text) = json::wanted(value, wanted) {
         said.text = text.into_owned();
         return Ok(said);
     }
@@ -220,15 +230,15 @@ fn read_content(value: &RawValue, place: &str) -> Result<Said, Malformed> {
         );
         Malformed::new(place, message)
     })?;
-    for (position, block) in blocks.iter().enumerate() {
+    for (position, block) in blocks.into_iter().enumerate() {
         let place = format!("{place}[{position}]");
         let fields = object(block, &place)?;
         match inner(&fields, "type", &place)?.and_then(string).as_deref() {
-            Some("text") => append(&mut said.text, &read_text(&fields, &place)?),
+            Some("text") => append(&mut said.text, &read_text(&fields, &place, wanted)?),
             Some("tool_result") => {
                 let returned = said.returned.get_or_insert_default();
                 if let Some(content) = inner(&fields, "content", &place)? {
-                    let content = read_content(content, &format!("{place}.content"))?;
+                    let content = read_content(content, &format!("{place}.content"), wanted)?;
                     append(returned, &content.text);
                 }
             }
@@ -242,13 +252,18 @@ fn read_content(value: &RawValue, place: &str) -> Result<Said, Malformed> {
     Ok(said)
 }
 
-fn read_text<'a>(block: &Fields<'a>, place: &str) -> Result<Cow<'a, str>, Malformed> {
+fn read_text<'a>(
+    block: &Fields<'a>,
+    place: &str,
+    wanted: Wanted,
+) -> Result<Cow<'a, str>, Malformed> {
     let text = inner(block, "text", place)?;
-    text.and_then(string).ok_or_else(|| {
-        let found = text.map_or_else(|| "missing".to_owned(), describe);
-        let message = format!("`{place}.text` is {found}; give a string of whole characters");
-        Malformed::new(format!("{place}.text"), message)
-    })
+    text.and_then(|text| json::wanted(text, wanted))
+        .ok_or_else(|| {
+            let found = text.map_or_else(|| "missing".to_owned(), describe);
+            let message = format!("`{place}.text` is {found}; give a string of whole characters");
+            Malformed::new(format!("{place}.text"), message)
+        })
 }
 
 fn append(text: &mut String, piece: &str) {
@@ -258,15 +273,11 @@ fn append(text: &mut String, piece: &str) {
     text.push_str(piece);
 }
 
-fn object<'a>(value: &'a RawValue, place: &str) -> Result<Fields<'a>, Malformed> {
+fn object<'a>(value: Raw<'a>, place: &str) -> Result<Fields<'a>, Malformed> {
     Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))
 }
 
-fn inner<'a>(
-    fields: &Fields<'a>,
-    name: &str,
-    place: &str,
-) -> Result<Option<&'a RawValue>, Malformed> {
+fn inner<'a>(fields: &Fields<'a>, name: &str, place: &str) -> Result<Option<Raw<'a>>, Malformed> {
     fields.get(name).map_err(|problem| problem.within(place))
 }
 

@@ -6,12 +6,11 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
 use crate::domain::chat::{Answer, Body, Completion, Finish, Format, Holds, Original, Usage};
 use crate::domain::conversation::{Part, ToolCall};
-use crate::wire::json::{Fields, array, describe, string};
+use crate::wire::json::{Fields, Raw, Wanted, array, describe, string};
 use crate::wire::openai::failure::error_message;
 use crate::wire::openai::request::read_content;
 use crate::wire::openai::words::{read_finish, write_finish};
@@ -211,7 +210,7 @@ pub(super) fn first_choice<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>
     for choice in choices {
         let choice =
             Fields::of_object(choice, "`choices[…]`").map_err(|problem| problem.at("choices"))?;
-        match choice.find("index").map(RawValue::get) {
+        match choice.find("index").map(Raw::get) {
             None | Some("0") => return Ok(Some(choice)),
             Some(_) => {}
         }
@@ -221,15 +220,15 @@ pub(super) fn first_choice<'a>(fields: &Fields<'a>) -> Result<Option<Fields<'a>>
 
 /// The text of a choice, in its `message` or `delta`; a choice that only calls tools has none.
 pub(super) fn read_text(choice: &Fields<'_>, holder: &str) -> Result<String, Malformed> {
-    let place = format!("choices[0].{holder}");
     let Some(message) = choice.find(holder) else {
         return Ok(String::new());
     };
-    let message =
-        Fields::of_object(message, &format!("`{place}`")).map_err(|problem| problem.at(&place))?;
+    let place = format_args!("choices[0].{holder}");
+    let message = Fields::of_object(message, format_args!("`{place}`"))
+        .map_err(|problem| problem.at(&place.to_string()))?;
     match message.find("content") {
         None => Ok(String::new()),
-        Some(content) => read_content(content, &format!("{place}.content")),
+        Some(content) => read_content(content, format_args!("{place}.content"), Wanted::Text),
     }
 }
 

@@ -5,10 +5,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use serde_json::value::RawValue;
-
 use crate::domain::chat::{Delivery, OriginalRequest, Request, UsageReport};
-use crate::wire::json::{Fields, array, span_in, string};
+use crate::wire::json::{Fields, Raw, array, holds, span_in, string};
 use crate::wire::{LengthField, StreamUsage, Writing, signed_id};
 
 /// The limit of tokens by its newer name, as it stands in a body.
@@ -24,7 +22,7 @@ struct Edit {
 }
 
 impl Edit {
-    fn replace(text: &str, value: &RawValue, new: &'static str) -> Self {
+    fn replace(text: &str, value: Raw<'_>, new: &'static str) -> Self {
         Self {
             span: span_in(text, value),
             text: new.into(),
@@ -63,9 +61,9 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
         && request.usage_report == UsageReport::Hidden
         && writing.manners.stream_usage == StreamUsage::OnDemand;
     let renames_limit = writing.manners.length_field == LengthField::MaxTokens
-        && text.contains(NEWER_LIMIT)
-        && !text.contains(OLDER_LIMIT);
-    let is_signed = text.contains(signed_id::MARK);
+        && holds(text, NEWER_LIMIT)
+        && !holds(text, OLDER_LIMIT);
+    let is_signed = holds(text, signed_id::MARK);
     // The text was read before, so it is well-formed; it is read again only if need be.
     if (redirected || asks_usage || renames_limit || is_signed)
         && let Ok(fields) = Fields::of_text(text, "the body")
@@ -171,7 +169,7 @@ fn unsign(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
 }
 
 /// The objects in a list.
-fn objects(list: &RawValue) -> Vec<Fields<'_>> {
+fn objects(list: Raw<'_>) -> Vec<Fields<'_>> {
     let items = array(list).unwrap_or_default().into_iter();
     let objects = items.map(|item| Fields::of_object(item, ""));
     objects.filter_map(Result::ok).collect()

@@ -2,14 +2,15 @@
 //! that nobody here has heard of included, stays text and travels as such.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
-use serde_json::value::RawValue;
-
-use crate::domain::chat::{Delivery, Format, Message, OriginalRequest, Request, Role, UsageReport};
+use crate::domain::chat::{
+    Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
+};
 use crate::wire::Malformed;
-use crate::wire::json::{self, Fields, describe, span_in, string};
+use crate::wire::json::{self, Fields, Raw, Wanted, describe, span_in, string};
 
 /// The schema that `response_format: {type: json_object}` stands for.
 const ANY_OBJECT: &str = r#"{"type":"object"}"#;
@@ -21,15 +22,17 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     let text = as_text(body)?;
     let fields = Fields::of_text(text, "the body")?;
     let (model, model_span) = read_model(text, &fields)?;
+    read_messages(&fields, Wanted::Check)?;
+    let text: Arc<str> = text.into();
     Ok(Request {
         model,
-        messages: read_messages(&fields)?,
+        messages: Messages::in_text(Arc::clone(&text), messages_of),
         delivery: read_delivery(&fields)?,
         usage_report: read_usage_report(&fields),
         schema: read_schema(&fields)?,
         original: OriginalRequest {
             format: Format::OpenAi,
-            text: text.into(),
+            text,
             model_span,
             headers: Vec::new(),
         },
@@ -89,7 +92,7 @@ fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
 fn read_usage_report(fields: &Fields<'_>) -> UsageReport {
     let options = fields.find("stream_options");
     let options = options.and_then(|it| Fields::of_object(it, "`stream_options`").ok());
-    let asked = options.and_then(|it| it.find("include_usage").map(RawValue::get));
+    let asked = options.and_then(|it| it.find("include_usage").map(Raw::get));
     match asked {
         Some("true") => UsageReport::Wanted,
         _ => UsageReport::Hidden,
@@ -143,7 +146,14 @@ fn read_json_schema(format: &Fields<'_>) -> Result<Arc<str>, Malformed> {
     }
 }
 
-fn read_messages(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
+/// The messages of a body that was read before, so that nothing is wrong with them.
+fn messages_of(text: &str) -> Vec<Message> {
+    Fields::of_text(text, "the body")
+        .and_then(|fields| read_messages(&fields, Wanted::Text))
+        .unwrap_or_default()
+}
+
+fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Malformed> {
     let value = fields.get("messages")?.ok_or_else(|| {
         malformed(
             "messages",
@@ -161,24 +171,29 @@ fn read_messages(fields: &Fields<'_>) -> Result<Vec<Message>, Malformed> {
         ));
     }
     messages
-        .iter()
+        .into_iter()
         .enumerate()
-        .map(|(position, message)| read_message(message, &format!("messages[{position}]")))
+        .map(|(position, message)| {
+            read_message(message, format_args!("messages[{position}]"), wanted)
+        })
         .collect()
 }
 
-fn read_message(value: &RawValue, place: &str) -> Result<Message, Malformed> {
-    let fields =
-        Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))?;
+fn read_message(
+    value: Raw<'_>,
+    place: fmt::Arguments<'_>,
+    wanted: Wanted,
+) -> Result<Message, Malformed> {
+    let fields = object(value, place)?;
     let role = fields
         .get("role")
-        .map_err(|problem| problem.within(place))
+        .map_err(|problem| problem.within(&place.to_string()))
         .and_then(|role| read_role(role, place))?;
     let content = fields
         .get("content")
-        .map_err(|problem| problem.within(place))?;
+        .map_err(|problem| problem.within(&place.to_string()))?;
     let text = match content {
-        Some(content) => read_content(content, &format!("{place}.content"))?,
+        Some(content) => read_content(content, format_args!("{place}.content"), wanted)?,
         // An assistant that only calls tools says nothing, and a tool may return nothing.
         None if matches!(role, Role::Assistant | Role::Tool) => String::new(),
         None => {
@@ -191,7 +206,7 @@ fn read_message(value: &RawValue, place: &str) -> Result<Message, Malformed> {
     Ok(Message { role, text })
 }
 
-fn read_role(value: Option<&RawValue>, place: &str) -> Result<Role, Malformed> {
+fn read_role(value: Option<Raw<'_>>, place: fmt::Arguments<'_>) -> Result<Role, Malformed> {
     const ROLES: &str = "system, developer, user, assistant, tool or function";
     let name = value.and_then(string);
     match name.as_deref() {
@@ -210,18 +225,26 @@ fn read_role(value: Option<&RawValue>, place: &str) -> Result<Role, Malformed> {
 }
 
 /// The text of a message's content. Parts that are no text, images and sound, are passed over.
-pub(super) fn read_content(value: &RawValue, place: &str) -> Result<String, Malformed> {
-    if let Some(text) = string(value) {
+pub(super) fn read_content(
+    value: Raw<'_>,
+    place: fmt::Arguments<'_>,
+    wanted: Wanted,
+) -> Result<String, Malformed> {
+    if let Some(text) = json::wanted(value, wanted) {
         return Ok(text.into_owned());
     }
     let parts = json::array(value).ok_or_else(|| {
         let remedy = "give a string of whole characters or an array of parts";
         let found = describe(value);
-        malformed(place, &format!("`{place}` is {found}; {remedy}"))
+        malformed(
+            &place.to_string(),
+            &format!("`{place}` is {found}; {remedy}"),
+        )
     })?;
     let mut text = String::new();
-    for (position, part) in parts.iter().enumerate() {
-        if let Some(piece) = read_part(part, &format!("{place}[{position}]"))? {
+    for (position, part) in parts.into_iter().enumerate() {
+        let place = format_args!("{place}[{position}]");
+        if let Some(piece) = read_part(part, place, wanted)? {
             if !text.is_empty() {
                 text.push('\n');
             }
@@ -232,26 +255,36 @@ pub(super) fn read_content(value: &RawValue, place: &str) -> Result<String, Malf
 }
 
 /// The text of a part of a content; nothing, if it is no text.
-fn read_part<'a>(value: &'a RawValue, place: &str) -> Result<Option<Cow<'a, str>>, Malformed> {
-    let fields =
-        Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))?;
+fn read_part<'a>(
+    value: Raw<'a>,
+    place: fmt::Arguments<'_>,
+    wanted: Wanted,
+) -> Result<Option<Cow<'a, str>>, Malformed> {
+    let fields = object(value, place)?;
     let kind = fields
         .get("type")
-        .map_err(|problem| problem.within(place))?;
+        .map_err(|problem| problem.within(&place.to_string()))?;
     if kind.and_then(string).as_deref() != Some("text") {
         return Ok(None);
     }
     let text = fields
         .get("text")
-        .map_err(|problem| problem.within(place))?;
-    let piece = text.and_then(string).ok_or_else(|| {
-        let found = text.map_or_else(|| "missing".to_owned(), describe);
-        malformed(
-            &format!("{place}.text"),
-            &format!("`{place}.text` is {found}; give a string"),
-        )
-    })?;
+        .map_err(|problem| problem.within(&place.to_string()))?;
+    let piece = text
+        .and_then(|text| json::wanted(text, wanted))
+        .ok_or_else(|| {
+            let found = text.map_or_else(|| "missing".to_owned(), describe);
+            malformed(
+                &format!("{place}.text"),
+                &format!("`{place}.text` is {found}; give a string"),
+            )
+        })?;
     Ok(Some(piece))
+}
+
+fn object<'a>(value: Raw<'a>, place: fmt::Arguments<'_>) -> Result<Fields<'a>, Malformed> {
+    Fields::of_object(value, format_args!("`{place}`"))
+        .map_err(|problem| problem.at(&place.to_string()))
 }
 
 fn malformed(param: &str, message: &str) -> Malformed {
