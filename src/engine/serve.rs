@@ -102,7 +102,7 @@ impl Engine {
             let asked = (&*request.messages, Class::Interactive);
             self.signals(plan, asked, ledger).await
         } else {
-            keep_prompt(plan, &request.messages, ledger);
+            keep_prompt(plan, request, ledger);
             Signals {
                 intent: IntentSignal::NotAsked,
             }
@@ -266,9 +266,10 @@ fn schema_to_check(route: &Route, request: &Request) -> Result<Option<JsonSchema
 }
 
 /// Keeps the prompt of a request whose route does not depend on it, if the log wants it.
-fn keep_prompt(plan: &Plan, messages: &[Message], ledger: &mut Ledger) {
+fn keep_prompt(plan: &Plan, request: &Request, ledger: &mut Ledger) {
+    // Only now, since nobody reads the messages of a request before somebody looks at them.
     if plan.prompts != PromptPolicy::None {
-        let passages = passages::select(messages, plan.selection);
+        let passages = passages::select(&request.messages, plan.selection);
         ledger.record.prompt = kept_prompt(&passages, plan.prompts);
     }
 }

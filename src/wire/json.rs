@@ -86,14 +86,20 @@ impl<'a> Fields<'a> {
     /// The fields of an object; nothing, if the text is anything else or nested too deep.
     fn scanned(text: &'a str) -> Option<Self> {
         let mut scanner = Scanner::new(text);
+        let fields = Self::next_in(&mut scanner, NESTING_MAX)?;
+        scanner.is_done().then_some(fields)
+    }
+
+    /// The fields of the object that begins here.
+    fn next_in(scanner: &mut Scanner<'a>, depth_max: u32) -> Option<Self> {
         let mut fields = Vec::new();
         if !scanner.takes(b'{') {
             return None;
         }
         if !scanner.takes(b'}') {
             loop {
-                let name = name_of(&text[scanner.name()?])?;
-                fields.push((name, Raw(&text[scanner.value(NESTING_MAX - 1)?])));
+                let name = name_of(scanner.name()?)?;
+                fields.push((name, Raw(scanner.value(depth_max - 1)?)));
                 if !scanner.takes(b',') {
                     break;
                 }
@@ -102,7 +108,7 @@ impl<'a> Fields<'a> {
                 return None;
             }
         }
-        scanner.is_done().then_some(Self(fields))
+        Some(Self(fields))
     }
 
     /// The value of a field; nothing, if it is absent or null.
@@ -223,15 +229,30 @@ pub(super) fn holds(text: &str, part: &str) -> bool {
 
 /// The elements of an array; nothing, if the value is of another type.
 pub(super) fn array(value: Raw<'_>) -> Option<Vec<Raw<'_>>> {
-    let text = value.get();
-    let mut scanner = Scanner::new(text);
+    elements(value, |scanner| scanner.value(NESTING_MAX).map(Raw))
+}
+
+/// The elements of an array that are objects, taken apart as they are found, and the others as they are; nothing,
+/// if the value is of another type.
+pub(super) fn array_of_objects(value: Raw<'_>) -> Option<Vec<Result<Fields<'_>, Raw<'_>>>> {
+    elements(value, |scanner| {
+        if scanner.is_at(b'{') {
+            Fields::next_in(scanner, NESTING_MAX).map(Ok)
+        } else {
+            scanner.value(NESTING_MAX).map(|other| Err(Raw(other)))
+        }
+    })
+}
+
+fn elements<'a, T>(value: Raw<'a>, next: impl Fn(&mut Scanner<'a>) -> Option<T>) -> Option<Vec<T>> {
+    let mut scanner = Scanner::new(value.get());
     let mut elements = Vec::new();
     if !scanner.takes(b'[') {
         return None;
     }
     if !scanner.takes(b']') {
         loop {
-            elements.push(Raw(&text[scanner.value(NESTING_MAX)?]));
+            elements.push(next(&mut scanner)?);
             if !scanner.takes(b',') {
                 break;
             }

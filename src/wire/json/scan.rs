@@ -1,8 +1,6 @@
 //! Finds where the values of a JSON text end. It only says whether a text is JSON, not what is wrong with it, and
 //! looks at each byte once: eight at a time within strings, of which long bodies consist.
 
-use std::ops::Range;
-
 /// Lowest bit of each byte of a word.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 
@@ -11,6 +9,7 @@ const HIGHS: u64 = ONES << 7;
 
 /// A place in a text that is being read.
 pub(super) struct Scanner<'a> {
+    text: &'a str,
     bytes: &'a [u8],
     at: usize,
 }
@@ -24,6 +23,7 @@ struct Open {
 impl<'a> Scanner<'a> {
     pub(super) const fn new(text: &'a str) -> Self {
         Self {
+            text,
             bytes: text.as_bytes(),
             at: 0,
         }
@@ -32,12 +32,17 @@ impl<'a> Scanner<'a> {
     /// Moves past a byte, with white space before and behind it, if it is this one.
     pub(super) fn takes(&mut self, byte: u8) -> bool {
         self.pass_white();
-        let found = self.bytes.get(self.at) == Some(&byte);
+        let found = self.is_at(byte);
         if found {
             self.at += 1;
             self.pass_white();
         }
         found
+    }
+
+    /// Whether this byte stands here.
+    pub(super) fn is_at(&self, byte: u8) -> bool {
+        self.bytes.get(self.at) == Some(&byte)
     }
 
     /// Whether nothing but white space is left.
@@ -46,16 +51,16 @@ impl<'a> Scanner<'a> {
         self.at == self.bytes.len()
     }
 
-    /// A name and its colon; where the name stands, quotes included.
-    pub(super) fn name(&mut self) -> Option<Range<usize>> {
+    /// A name with its quotes, and the colon behind it.
+    pub(super) fn name(&mut self) -> Option<&'a str> {
         let start = self.at;
         self.string()?;
-        let end = self.at;
-        self.takes(b':').then_some(start..end)
+        let name = &self.text[start..self.at];
+        self.takes(b':').then_some(name)
     }
 
     /// The value that begins here, with at most so many levels in it; nothing, if it is no JSON or deeper.
-    pub(super) fn value(&mut self, depth_max: u32) -> Option<Range<usize>> {
+    pub(super) fn value(&mut self, depth_max: u32) -> Option<&'a str> {
         let start = self.at;
         let mut open = Open {
             objects: 0,
@@ -66,7 +71,7 @@ impl<'a> Scanner<'a> {
                 continue;
             }
             if self.goes_on(&mut open)? {
-                return Some(start..self.at);
+                return Some(&self.text[start..self.at]);
             }
         }
     }
@@ -112,7 +117,7 @@ impl<'a> Scanner<'a> {
             }
             self.pass_white();
             let end = if in_object { b'}' } else { b']' };
-            if self.bytes.get(self.at) != Some(&end) {
+            if !self.is_at(end) {
                 return None;
             }
             self.at += 1;
@@ -168,13 +173,13 @@ impl<'a> Scanner<'a> {
     }
 
     fn number(&mut self) -> Option<()> {
-        self.at += usize::from(self.bytes.get(self.at) == Some(&b'-'));
+        self.at += usize::from(self.is_at(b'-'));
         let first = *self.bytes.get(self.at)?;
         let n_digits = self.digits()?;
         if first == b'0' && 1 < n_digits {
             return None;
         }
-        if self.bytes.get(self.at) == Some(&b'.') {
+        if self.is_at(b'.') {
             self.at += 1;
             self.digits()?;
         }

@@ -160,7 +160,7 @@ fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Ma
             "`messages` is missing; give an array with one message or more",
         )
     })?;
-    let messages = json::array(value).ok_or_else(|| {
+    let messages = json::array_of_objects(value).ok_or_else(|| {
         let found = describe(value);
         malformed("messages", &format!("`messages` is {found}; give an array"))
     })?;
@@ -180,11 +180,11 @@ fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Ma
 }
 
 fn read_message(
-    value: Raw<'_>,
+    value: Result<Fields<'_>, Raw<'_>>,
     place: fmt::Arguments<'_>,
     wanted: Wanted,
 ) -> Result<Message, Malformed> {
-    let fields = object(value, place)?;
+    let fields = value.or_else(|other| object(other, place))?;
     let role = fields
         .get("role")
         .map_err(|problem| problem.within(&place.to_string()))
