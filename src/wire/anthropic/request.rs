@@ -274,7 +274,7 @@ fn append(text: &mut String, piece: &str) {
 }
 
 fn object<'a>(value: Raw<'a>, place: &str) -> Result<Fields<'a>, Malformed> {
-    Fields::of_object(value, &format!("`{place}`")).map_err(|problem| problem.at(place))
+    Fields::of_object(value, format_args!("`{place}`")).map_err(|problem| problem.at(place))
 }
 
 fn inner<'a>(fields: &Fields<'a>, name: &str, place: &str) -> Result<Option<Raw<'a>>, Malformed> {
