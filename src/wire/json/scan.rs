@@ -87,8 +87,12 @@ impl<'a> Scanner<'a> {
                     return None;
                 }
                 self.at += 1;
+                self.pass_white();
                 // The end of each stands two places after its beginning, in ASCII.
-                if !self.takes(first + 2) {
+                if self.is_at(first + 2) {
+                    // What stands behind it is no part of it.
+                    self.at += 1;
+                } else {
                     open.depth += 1;
                     open.objects = (open.objects << 1) | u128::from(first == b'{');
                     if first == b'{' {
@@ -297,6 +301,23 @@ mod tests {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
         assert!(is_json(&nested(127)));
         assert!(!is_json(&nested(128)));
+    }
+
+    #[test]
+    fn a_value_ends_at_its_last_byte() {
+        for value in [
+            "{}",
+            "{ }",
+            "[ ]",
+            "[[] ]",
+            "{\"a\":{} }",
+            "\"a\"",
+            "-1.5e3",
+            "null",
+        ] {
+            let text = format!("{value} ,");
+            assert_eq!(Scanner::new(&text).value(127), Some(value));
+        }
     }
 
     proptest! {
