@@ -189,8 +189,10 @@ fn litellm_entry(name: &str, fields: &Map<String, Value>) -> Result<(String, Lin
     let line = Line {
         input: Some(input),
         output: Some(output),
-        cached_read: per_million(fields, "cache_read_input_token_cost")?,
-        cache_write: per_million(fields, "cache_creation_input_token_cost")?,
+        // A price of 0 stands there for free and for unknown alike; without one the prompt's own holds.
+        cached_read: per_million(fields, "cache_read_input_token_cost")?.filter(|usd| 0.0 < *usd),
+        cache_write: per_million(fields, "cache_creation_input_token_cost")?
+            .filter(|usd| 0.0 < *usd),
         // The old field means the context only where neither of the new ones is given.
         context: limit("max_input_tokens").or_else(|| match output_max {
             None => limit("max_tokens"),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::cascade::{Acceptance, Cascade, Change, Checking, Event, Limits, Step};
-use crate::domain::chat::{Answer, Chunk, Delivery, Request, Usage};
+use crate::domain::chat::{Answer, Body, Chunk, Delivery, Request, Usage};
 use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, Purpose};
 use crate::domain::model::ModelId;
 use crate::domain::record::Outcome;
@@ -196,21 +196,23 @@ impl Run<'_> {
     }
 }
 
-/// Waits for the first piece, so that a stream that fails before it begins can still be failed over.
+/// Waits for the first piece of which the caller gets anything, so that a stream that fails before it begins
+/// can still be failed over.
 async fn begin(mut stream: ChunkStream, ledger: &mut Ledger) -> Result<Live, Failure> {
-    match stream.next().await {
-        Some(Ok(first)) => {
-            ledger.piece_came(&first);
-            Ok(Live {
-                first,
-                rest: stream,
-            })
+    let mut usage = None;
+    loop {
+        let mut first = stream.next().await.unwrap_or_else(|| {
+            let message = "the stream ended before its first piece";
+            Err(Failure::unavailable(FailoverReason::StreamCut, message))
+        })?;
+        ledger.piece_came(&first);
+        usage = first.usage.or(usage);
+        let is_nothing = matches!(&first.body, Body::Read(deltas) if deltas.is_empty());
+        if !is_nothing || first.finish.is_some() {
+            first.usage = usage;
+            let rest = stream;
+            return Ok(Live { first, rest });
         }
-        Some(Err(failure)) => Err(failure),
-        None => Err(Failure::unavailable(
-            FailoverReason::StreamCut,
-            "the stream ended before its first piece".to_owned(),
-        )),
     }
 }
 

@@ -94,8 +94,11 @@ impl Spent {
     pub(super) fn usage(mut self, result: AttemptResult, told: Option<Usage>) -> Use {
         self.told = told.or(self.told);
         let is_known = result == AttemptResult::Answered && self.told.is_some();
-        if is_known || self.n_bytes == 0 {
+        if is_known {
             Use::Known(self.told)
+        } else if self.n_bytes == 0 {
+            // What a provider told of a call that broke, it told before the answer was written.
+            Use::Known(None)
         } else {
             Use::Uncounted(Uncounted(self))
         }

@@ -69,6 +69,9 @@ mod names {
     }
 }
 
+/// How much is told of fields that were left out. Proxies and clients take a few kilobytes of headers in all.
+const DROPPED_CHARS_MAX: usize = 1024;
+
 /// About as many as there are, so that they find room at once.
 const HEADERS: usize = 16;
 
@@ -95,7 +98,7 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
     if let Some(served_by) = record.served_by() {
         set(names::TARGET, served_by.target.as_str());
         if !served_by.dropped.is_empty() {
-            set(names::DROPPED, &served_by.dropped.join(", "));
+            set(names::DROPPED, &dropped_told(&served_by.dropped));
         }
     }
     if let Some(verdict) = record.verdicts.last() {
@@ -117,6 +120,23 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
     ] {
         headers.insert(name, HeaderValue::from(count));
     }
+}
+
+/// Names of fields, as far as they fit: the record has them all.
+fn dropped_told(fields: &[String]) -> String {
+    let mut told = String::new();
+    for field in fields {
+        if DROPPED_CHARS_MAX < told.len() + field.len() {
+            told.push_str(", ...");
+            break;
+        }
+        if !told.is_empty() {
+            told.push_str(", ");
+        }
+        let visible = |c: char| if c.is_ascii_graphic() { c } else { '?' };
+        told.extend(field.chars().map(visible));
+    }
+    told
 }
 
 fn intent_told(intent: &Intent) -> String {

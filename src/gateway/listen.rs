@@ -19,6 +19,10 @@ use tokio::net::TcpListener;
 /// server closes may have a request on its way.
 const HEAD_WAIT_MAX: Duration = Duration::from_mins(2);
 
+/// How long requests that are running may take to finish once the server is told to stop. Orchestrators kill what is
+/// there after 30 s, and records must be written by then; a client that reads nothing would never be done.
+const FINISHING_MAX: Duration = Duration::from_secs(25);
+
 /// The longest head of a request. Tokens and cookies are a few kilobytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
@@ -46,7 +50,10 @@ pub(super) async fn serve(
         keep(socket, router.clone(), &connections);
     }
     drop(listener);
-    connections.shutdown().await;
+    let finished = tokio::time::timeout(FINISHING_MAX, connections.shutdown()).await;
+    if finished.is_err() {
+        tracing::warn!("requests that were not over in time are broken off");
+    }
     Ok(())
 }
 

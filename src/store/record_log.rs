@@ -161,10 +161,20 @@ impl RecordLog {
                 }
                 continue;
             }
-            let handed_over = async { way.lines.send(line).await.is_ok() && receipt.await.is_ok() };
-            match tokio::time::timeout(WRITE_WAIT_MAX, handed_over).await {
-                Ok(true) => {}
-                Ok(false) => self.lost("its writer has ended"),
+            match tokio::time::timeout(WRITE_WAIT_MAX, way.lines.send(line)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => {
+                    self.lost("its writer has ended");
+                    continue;
+                }
+                Err(_) => {
+                    self.lost("its writer does not keep up");
+                    continue;
+                }
+            }
+            match tokio::time::timeout(WRITE_WAIT_MAX, receipt).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => self.lost("its writer has ended"),
                 // The writer may still get to it.
                 Err(_) => {
                     tracing::error!("a request went on before its line of the log was written");

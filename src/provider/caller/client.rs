@@ -73,11 +73,18 @@ pub(super) fn open() -> Result<Connections, rustls::Error> {
         .wrap_connector(tcp);
     let client = Client::builder(TokioExecutor::new())
         .pool_timer(TokioTimer::new())
+        .timer(TokioTimer::new())
+        .http2_keep_alive_interval(KEEPALIVE)
+        .http2_keep_alive_timeout(PING_WAIT_MAX)
         .pool_idle_timeout(IDLE_MAX)
         .pool_max_idle_per_host(IDLE_CONNECTIONS_MAX)
         .build(InTime(connector));
     Ok(client)
 }
+
+/// The longest that a provider may take to answer a ping of HTTP/2. A connection whose other end has vanished is given
+/// up then, where TCP alone would try for a quarter of an hour.
+const PING_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The next bytes of a body; nothing after the last.
 pub(super) async fn next_bytes(body: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {

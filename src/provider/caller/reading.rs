@@ -111,24 +111,9 @@ enum Heard {
 }
 
 impl Reading {
-    async fn next_chunk_in_time(&mut self, pace: Pace) -> Result<Option<Chunk>, Failure> {
-        match self.progress {
-            Progress::Silent => timeout_at(pace.first_until, self.next_chunk())
-                .await
-                .unwrap_or_else(|_| Err(too_slow(FailoverReason::TimeoutFirstToken))),
-            Progress::Speaking => timeout(pace.between, self.next_chunk())
-                .await
-                .unwrap_or_else(|_| Err(too_slow(FailoverReason::TimeoutBetweenTokens))),
-            // The answer is whole; only the count of its tokens may be missing.
-            Progress::Finished => timeout(pace.between, self.next_chunk())
-                .await
-                .unwrap_or(Ok(None)),
-        }
-    }
-
     /// The next piece; nothing after the last. It may be dropped while it waits: what was read by
     /// then is kept.
-    async fn next_chunk(&mut self) -> Result<Option<Chunk>, Failure> {
+    async fn next_chunk_in_time(&mut self, pace: Pace) -> Result<Option<Chunk>, Failure> {
         loop {
             if let Some(data) = self.decoder.next_event() {
                 match self.read(data)? {
@@ -140,12 +125,31 @@ impl Reading {
             if let Some(error) = self.fault {
                 return Err(malformed(&error));
             }
-            match next_bytes(&mut self.body).await {
+            match self.bytes_in_time(pace).await? {
                 // What was whole before the fault comes first.
                 Some(Ok(bytes)) => self.fault = self.decoder.push(&bytes).err(),
                 Some(Err(error)) => return self.broken(&error),
                 None => return self.ended(),
             }
+        }
+    }
+
+    /// The next bytes. Any of them show that the provider is there: some send nothing but signs of life
+    /// while their model thinks. But an answer that never begins is not waited for any longer.
+    async fn bytes_in_time(
+        &mut self,
+        pace: Pace,
+    ) -> Result<Option<Result<Bytes, hyper::Error>>, Failure> {
+        let next = next_bytes(&mut self.body);
+        match self.progress {
+            Progress::Silent => timeout_at(pace.first_until, next)
+                .await
+                .map_err(|_| too_slow(FailoverReason::TimeoutFirstToken)),
+            Progress::Speaking => timeout(pace.between, next)
+                .await
+                .map_err(|_| too_slow(FailoverReason::TimeoutBetweenTokens)),
+            // The answer is whole; only the count of its tokens may be missing.
+            Progress::Finished => Ok(timeout(pace.between, next).await.unwrap_or(None)),
         }
     }
 

@@ -99,6 +99,10 @@ impl RotatedFile {
         }
         self.text.clear();
         self.text.shrink_to(KEPT_BYTES);
+        if written.is_err() {
+            // Half a line may stand there, and the next one must not go on with it. Readers pass over blank ones.
+            self.text.push(b'\n');
+        }
         written
     }
 

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::domain::conversation::{Source, ToolCall};
 use crate::wire::json::Fields;
+use crate::wire::signed_id;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -124,6 +125,7 @@ impl<'a> Block<'a> {
 /// An id in the letters that this format allows. Calls and their results go through it alike, so
 /// that they still find each other.
 pub(super) fn fit_id(id: &str) -> Cow<'_, str> {
+    let id = signed_id::plain(id);
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
     if id.chars().all(fits) {
         return Cow::Borrowed(id);

@@ -57,6 +57,7 @@ pub(super) struct Tally {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 struct OutputDetails {
+    #[serde(default)]
     thinking_tokens: u64,
 }
 
@@ -71,7 +72,11 @@ impl Tally {
     pub(super) fn with(self, later: Self) -> Self {
         let output_tokens_details = later.output_tokens_details.or(self.output_tokens_details);
         Self {
-            input_tokens: later.input_tokens.or(self.input_tokens),
+            // A later 0 is no count: the prompt was counted at the start.
+            input_tokens: later
+                .input_tokens
+                .filter(|n_tokens| 0 < *n_tokens)
+                .or(self.input_tokens),
             cache_creation_input_tokens: later
                 .cache_creation_input_tokens
                 .or(self.cache_creation_input_tokens),

@@ -35,11 +35,15 @@ pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malforme
     let usage = read_usage(&fields);
     let completion = match depth {
         Depth::Facts => None,
-        Depth::Everything => Some(read_completion(&fields, &choice, &said)),
+        Depth::Everything => Some(read_completion(&fields, &choice, &said)?),
     };
+    let calls_tools = completion.as_ref().is_some_and(|completion| {
+        let mut parts = completion.parts.iter();
+        parts.any(|part| matches!(part, Part::ToolCall(_)))
+    });
     Ok(Answer {
         text: said,
-        finish,
+        finish: finish.map(|finish| told_finish(finish, calls_tools)),
         usage,
         body: match completion {
             Some(completion) => Body::Read(completion),
@@ -48,7 +52,19 @@ pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malforme
     })
 }
 
-fn read_completion(fields: &Fields<'_>, choice: &Fields<'_>, said: &str) -> Completion {
+/// Where a tool was forced, some servers say that the model stopped though it calls one.
+pub(super) fn told_finish(finish: Finish, calls_tools: bool) -> Finish {
+    match finish {
+        Finish::Stop if calls_tools => Finish::ToolCalls,
+        other => other,
+    }
+}
+
+fn read_completion(
+    fields: &Fields<'_>,
+    choice: &Fields<'_>,
+    said: &str,
+) -> Result<Completion, Malformed> {
     let word = |name: &str| fields.find(name).and_then(string).map(Cow::into_owned);
     let message = choice.find("message");
     let message = message.and_then(|it| Fields::of_object(it, "`message`").ok());
@@ -63,13 +79,13 @@ fn read_completion(fields: &Fields<'_>, choice: &Fields<'_>, said: &str) -> Comp
     if let Some(message) = &message {
         let refusal = message.find("refusal").and_then(string);
         parts.extend(refusal.map(|text| Part::Refusal(text.into_owned())));
-        parts.extend(read_calls(message).into_iter().map(Part::ToolCall));
+        parts.extend(read_calls(message)?.into_iter().map(Part::ToolCall));
     }
-    Completion {
+    Ok(Completion {
         id: word("id"),
         model: word("model"),
         parts,
-    }
+    })
 }
 
 /// What a message or a piece of one holds of the model's thinking.
@@ -80,38 +96,62 @@ pub(super) fn thought(message: &Fields<'_>) -> Option<String> {
     found.find(|text| !text.is_empty()).map(Cow::into_owned)
 }
 
-fn read_calls(message: &Fields<'_>) -> Vec<ToolCall> {
-    #[derive(Deserialize)]
-    struct Call {
-        #[serde(default)]
-        id: String,
-        function: Function,
-    }
-    #[derive(Deserialize)]
-    struct Function {
-        name: String,
-        #[serde(default)]
-        arguments: String,
-    }
-
-    let calls = message.find("tool_calls");
-    let calls: Vec<Call> = calls
-        .and_then(|calls| serde_json::from_str(calls.get()).ok())
-        .unwrap_or_default();
-    let calls = calls.into_iter().enumerate().map(|(position, call)| {
+/// The calls of a message. One that cannot be read makes the answer none: without it the caller would
+/// wait for a tool that nobody named.
+fn read_calls(message: &Fields<'_>) -> Result<Vec<ToolCall>, Malformed> {
+    let Some(calls) = message.find("tool_calls") else {
+        return Ok(Vec::new());
+    };
+    let pieces = read_pieces(calls.get(), "choices[0].message.tool_calls")?;
+    let calls = pieces.into_iter().enumerate().map(|(position, piece)| {
+        let function = piece.function.unwrap_or_default();
+        let name = function.name.clone().ok_or_else(|| {
+            let param = format!("choices[0].message.tool_calls[{position}].function.name");
+            let message = format!("`{param}` is missing");
+            Malformed::new(param, message)
+        })?;
         // Results refer to calls by their ids, so there must be one.
-        let id = if call.id.is_empty() {
-            format!("call_{position}")
-        } else {
-            call.id
-        };
-        ToolCall {
-            id,
-            name: call.function.name,
-            arguments: call.function.arguments,
-        }
+        let id = piece.id.filter(|id| !id.is_empty());
+        Ok(ToolCall {
+            id: id.unwrap_or_else(|| format!("call_{position}")),
+            name,
+            arguments: function.arguments_text().unwrap_or_default(),
+        })
     });
     calls.collect()
+}
+
+/// The calls of a message or of a piece of one.
+pub(super) fn read_pieces(calls: &str, place: &str) -> Result<Vec<CallPiece>, Malformed> {
+    serde_json::from_str(calls)
+        .map_err(|problem| Malformed::new(place, format!("`{place}` cannot be read: {problem}")))
+}
+
+/// A call to a tool, or a piece of one.
+#[derive(Deserialize)]
+pub(super) struct CallPiece {
+    pub(super) index: Option<u64>,
+    pub(super) id: Option<String>,
+    pub(super) function: Option<FunctionPiece>,
+}
+
+/// What a call says of its function.
+#[derive(Default, Deserialize)]
+pub(super) struct FunctionPiece {
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    arguments: Value,
+}
+
+impl FunctionPiece {
+    /// The arguments as a text, which they should be; some servers send the object itself.
+    pub(super) fn arguments_text(self) -> Option<String> {
+        match self.arguments {
+            Value::Null => None,
+            Value::String(text) => Some(text),
+            other => Some(other.to_string()),
+        }
+    }
 }
 
 pub(crate) fn write_answer(answer: Answer, stamp: &Stamp) -> String {
@@ -256,6 +296,10 @@ pub(super) fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
     }
 
     let counted: Counted = serde_json::from_str(fields.find("usage")?.get()).ok()?;
+    // No prompt has none: this is a server that does not count.
+    if counted.prompt_tokens == 0 {
+        return None;
+    }
     let cached = counted.prompt_tokens_details["cached_tokens"].as_u64();
     let cached = cached.or_else(|| counted.prompt_cache_hit_tokens.as_u64());
     let reasoning = counted.completion_tokens_details["reasoning_tokens"].as_u64();

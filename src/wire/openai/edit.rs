@@ -60,9 +60,8 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     let asks_usage = writing.delivery == Delivery::Streamed
         && request.usage_report == UsageReport::Hidden
         && writing.manners.stream_usage == StreamUsage::OnDemand;
-    let renames_limit = writing.manners.length_field == LengthField::MaxTokens
-        && holds(text, NEWER_LIMIT)
-        && !holds(text, OLDER_LIMIT);
+    let renames_limit =
+        writing.manners.length_field == LengthField::MaxTokens && holds(text, NEWER_LIMIT);
     let is_signed = holds(text, signed_id::MARK);
     // The text was read before, so it is well-formed; it is read again only if need be.
     if (redirected || asks_usage || renames_limit || is_signed)
@@ -135,6 +134,10 @@ fn ask_usage(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
 /// Gives the limit of tokens its older name. A server that does not know the newer one refuses it, or
 /// answers without a limit.
 fn rename_limit(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
+    // Who gives both has said it in words that the server knows.
+    if fields.all("max_tokens").next().is_some() {
+        return;
+    }
     for limit in fields.all("max_completion_tokens") {
         let before = text[..span_in(text, limit).start].trim_end();
         let name_end = before.strip_suffix(':').map_or(before, str::trim_end);

@@ -2,13 +2,13 @@
 //!
 //! A piece without choices adds nothing to the answer: it tells the count of tokens, if anything.
 
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::domain::chat::{Body, Chunk, Delta, Finish, Holds, Usage, UsageReport};
 use crate::wire::json::{Fields, string};
 use crate::wire::openai::answer::{
-    finish_of, first_choice, original, read_text, read_usage, stamped, thought, write_usage,
+    CallPiece, finish_of, first_choice, original, read_pieces, read_text, read_usage, stamped,
+    thought, told_finish, write_usage,
 };
 use crate::wire::openai::failure::{error_message, write_error};
 use crate::wire::openai::words::write_finish;
@@ -21,8 +21,8 @@ const STREAM_END: &str = "[DONE]";
 #[derive(Debug)]
 pub(crate) struct StreamReader {
     depth: Depth,
-    /// The provider's numbers of the calls that have begun, in that order.
-    calls: Vec<u64>,
+    /// The calls that have begun, in that order.
+    calls: Vec<Begun>,
 }
 
 impl StreamReader {
@@ -50,8 +50,10 @@ impl StreamReader {
         let usage = read_usage(&fields);
         let deltas = match self.depth {
             Depth::Facts => None,
-            Depth::Everything => Some(self.read_deltas(choice.as_ref(), &text)),
+            Depth::Everything => Some(self.read_deltas(choice.as_ref(), &text)?),
         };
+        let calls_tools = !self.calls.is_empty();
+        let finish = finish.map(|finish| told_finish(finish, calls_tools));
         let holds = holds(&fields, usage);
         Ok(StreamEvent::Chunk(Chunk {
             text,
@@ -64,10 +66,14 @@ impl StreamReader {
         }))
     }
 
-    fn read_deltas(&mut self, choice: Option<&Fields<'_>>, text: &str) -> Vec<Delta> {
+    fn read_deltas(
+        &mut self,
+        choice: Option<&Fields<'_>>,
+        text: &str,
+    ) -> Result<Vec<Delta>, Malformed> {
         let delta = choice.and_then(|choice| choice.find("delta"));
         let Some(delta) = delta.and_then(|it| Fields::of_object(it, "`delta`").ok()) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let mut deltas = Vec::new();
         deltas.extend(thought(&delta).map(Delta::Thought));
@@ -77,48 +83,55 @@ impl StreamReader {
         let refusal = delta.find("refusal").and_then(string);
         deltas.extend(refusal.map(|text| Delta::Refusal(text.into_owned())));
         if let Some(calls) = delta.find("tool_calls") {
-            let calls: Vec<CallPiece> = serde_json::from_str(calls.get()).unwrap_or_default();
-            for call in calls {
+            for call in read_pieces(calls.get(), "choices[0].delta.tool_calls")? {
                 self.read_call(call, &mut deltas);
             }
         }
-        deltas
+        Ok(deltas)
     }
 
     fn read_call(&mut self, piece: CallPiece, deltas: &mut Vec<Delta>) {
         let function = piece.function.unwrap_or_default();
-        // Servers that send each call in one piece do not always number them.
-        let number = piece.index.unwrap_or(self.calls.len() as u64);
-        let known = self.calls.iter().position(|known| *known == number);
-        let call_idx = known.unwrap_or_else(|| {
-            self.calls.push(number);
-            self.calls.len() - 1
-        });
+        let id = piece.id.filter(|id| !id.is_empty());
+        let known = self.known_call(piece.index, id.as_deref());
+        let call_idx = known.unwrap_or(self.calls.len());
         if known.is_none() {
+            self.calls.push(Begun {
+                number: piece.index.unwrap_or(call_idx as u64),
+                id: id.clone(),
+            });
             deltas.push(Delta::ToolCallBegun {
                 call_idx,
-                id: piece.id.unwrap_or_else(|| format!("call_{call_idx}")),
-                name: function.name.unwrap_or_default(),
+                id: id.unwrap_or_else(|| format!("call_{call_idx}")),
+                name: function.name.clone().unwrap_or_default(),
             });
         }
-        if let Some(json) = function.arguments.filter(|json| !json.is_empty()) {
+        if let Some(json) = function.arguments_text().filter(|json| !json.is_empty()) {
             deltas.push(Delta::ToolCallArguments { call_idx, json });
+        }
+    }
+
+    /// The call that a piece goes on with, if it does. Numbers should tell, but some servers give every
+    /// call the same one and tell them apart by ids, and some give none.
+    fn known_call(&self, number: Option<u64>, id: Option<&str>) -> Option<usize> {
+        let mut calls = self.calls.iter();
+        match (number, id) {
+            (Some(number), None) => calls.rposition(|call| call.number == number),
+            (Some(number), Some(id)) => calls.rposition(|call| {
+                call.number == number && call.id.as_deref().is_none_or(|known| known == id)
+            }),
+            (None, Some(id)) => calls.rposition(|call| call.id.as_deref() == Some(id)),
+            (None, None) => self.calls.len().checked_sub(1),
         }
     }
 }
 
-/// A piece of a call to a tool.
-#[derive(Deserialize)]
-struct CallPiece {
-    index: Option<u64>,
+/// A call that has begun.
+#[derive(Debug)]
+struct Begun {
+    /// The provider's number for it.
+    number: u64,
     id: Option<String>,
-    function: Option<FunctionPiece>,
-}
-
-#[derive(Default, Deserialize)]
-struct FunctionPiece {
-    name: Option<String>,
-    arguments: Option<String>,
 }
 
 fn holds(fields: &Fields<'_>, usage: Option<Usage>) -> Holds {

@@ -225,7 +225,9 @@ impl Writer {
     /// callers of other formats send budgets to models whatever they are.
     fn thinking(&mut self, thinking: Option<Thinking>) {
         match thinking {
-            None | Some(Thinking::Adaptive | Thinking::Off) => {}
+            None | Some(Thinking::Adaptive) => {}
+            // Models that do not think, and older ones that always do, refuse to be told.
+            Some(Thinking::Off) => self.drop("thinking"),
             Some(Thinking::Effort(effort)) => self.set("reasoning_effort", write_effort(effort)),
             Some(Thinking::Budget(_)) => self.drop("thinking.budget_tokens"),
         }
