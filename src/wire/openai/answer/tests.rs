@@ -218,6 +218,35 @@ fn a_call_without_an_id_gets_one_that_its_result_can_name() {
     assert!(matches!(&parts[..], [Part::ToolCall(call)] if call.id == "call_0"));
 }
 
+#[test]
+fn a_call_is_read_whatever_form_its_arguments_have_and_one_without_a_name_is_refused() {
+    let answer = |function: Value| {
+        let message = json!({ "tool_calls": [{ "id": null, "function": function }] });
+        let text = json!({ "choices": [{ "message": message, "finish_reason": "stop" }] });
+        Outbound::OpenAi.read_answer(text.to_string(), Depth::Everything)
+    };
+    for (arguments, read) in [
+        (Value::Null, ""),
+        (json!({ "a": 1 }), "{\"a\":1}"),
+        (json!("{}"), "{}"),
+    ] {
+        let answer = answer(json!({ "name": "look", "arguments": arguments })).unwrap();
+        assert_eq!(answer.finish, Some(Finish::ToolCalls));
+        let Body::Read(completion) = answer.body else {
+            panic!("it was to be understood");
+        };
+        assert!(matches!(&completion.parts[..], [Part::ToolCall(call)] if call.arguments == read));
+    }
+    let problem = answer(json!({ "arguments": "{}" })).unwrap_err();
+    assert!(problem.message.contains("function.name"), "{problem}");
+}
+
+#[test]
+fn a_prompt_of_no_tokens_was_not_counted() {
+    let text = r#"{"choices":[{"message":{"content":"a"}}],"usage":{"prompt_tokens":0,"completion_tokens":0}}"#;
+    assert_eq!(read(text).unwrap().usage, None);
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_and_never_panics(text in "[{}\\[\\]\":,a-z0-9]{0,80}") {

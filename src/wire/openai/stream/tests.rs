@@ -156,6 +156,37 @@ fn a_call_that_comes_in_one_piece_leaves_in_one() {
     );
 }
 
+#[test]
+fn calls_that_share_a_number_are_told_apart_by_their_ids_and_pieces_without_either_go_on() {
+    let mut reader = Outbound::OpenAi.stream_reader(Depth::Everything);
+    let mut read = |calls: Value, finish: Value| {
+        let choice =
+            json!({ "index": 0, "delta": { "tool_calls": calls }, "finish_reason": finish });
+        chunk(reader.read(json!({ "choices": [choice] }).to_string()))
+    };
+    read(
+        json!([{ "index": 0, "id": "a", "function": { "name": "look", "arguments": "{}" } }]),
+        Value::Null,
+    );
+    let second =
+        json!([{ "index": 0, "id": "b", "function": { "name": "hear", "arguments": { "x": 1 } } }]);
+    let id = "b".to_owned();
+    let name = "hear".to_owned();
+    let json = "{\"x\":1}".to_owned();
+    let begun = Delta::ToolCallBegun {
+        call_idx: 1,
+        id,
+        name,
+    };
+    let expected = vec![begun, Delta::ToolCallArguments { call_idx: 1, json }];
+    assert_eq!(read(second, Value::Null).body, Body::Read(expected));
+    let json = " ".to_owned();
+    let last = read(json!([{ "function": { "arguments": " " } }]), "stop".into());
+    let expected = vec![Delta::ToolCallArguments { call_idx: 1, json }];
+    assert_eq!(last.body, Body::Read(expected));
+    assert_eq!(last.finish, Some(Finish::ToolCalls));
+}
+
 proptest! {
     #[test]
     fn any_text_is_read_or_refused_and_never_panics(text in "[{}\\[\\]\":,a-z0-9]{0,80}") {
