@@ -1,20 +1,20 @@
-//! Reading JSON by its top level only. A body is scanned once, to know that it is JSON and where
-//! each field stands; what nobody asks for is never built. Places in the text are kept, so that it
-//! can be edited without printing it again.
+//! Reading JSON without building it. A text is scanned once, to know that it is JSON and where each value stands;
+//! what nobody asks for is never built. Places in the text are kept, so that it can be edited without printing it
+//! again.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
-use memchr::{memchr, memmem};
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use memchr::memmem;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::wire::Malformed;
 
 mod scan;
 
-use scan::Scanner;
+use scan::{Kind, Place};
 
 /// How deep values may be nested. What is deeper cannot be read into a tree by the common JSON
 /// readers, ours for schemas included, so a provider would refuse it later and less clearly.
@@ -23,181 +23,210 @@ const NESTING_MAX: u32 = 127;
 /// How much of a wrong value an error repeats.
 const SHOWN_CHARS_MAX: usize = 40;
 
-/// A value of a text that is known to be JSON, as it is written there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Raw<'a>(&'a str);
+/// A text that is one JSON object, with the places of all values in it.
+#[derive(Debug)]
+pub(super) struct Document<'a> {
+    text: &'a str,
+    places: Vec<Place>,
+}
+
+impl<'a> Document<'a> {
+    /// Reads a text that must be one object and nothing else. `place` names it in errors.
+    pub(super) fn read(text: &'a str, place: &str) -> Result<Self, Malformed> {
+        let Some(places) = scan::places(text, NESTING_MAX) else {
+            return Err(not_json(text, place));
+        };
+        let document = Self { text, places };
+        Fields::of_object(document.whole(), place)?;
+        Ok(document)
+    }
+
+    /// Its fields.
+    pub(super) fn fields(&self) -> Fields<'_> {
+        Fields(self.whole())
+    }
+
+    const fn whole(&self) -> Raw<'_> {
+        Raw {
+            document: self,
+            number: 0,
+        }
+    }
+}
+
+/// What is wrong with a text that the scanner does not take for JSON.
+fn not_json(text: &str, place: &str) -> Malformed {
+    let message = match serde_json::from_str::<IgnoredAny>(text) {
+        Err(error) => format!("{place} is not JSON: {error}"),
+        Ok(IgnoredAny) if is_nested_deep(text) => {
+            format!("{place} nests values more than {NESTING_MAX} deep; make it flatter")
+        }
+        Ok(IgnoredAny) => format!("{place} is too long"),
+    };
+    Malformed {
+        param: None,
+        message,
+    }
+}
+
+/// A value of a text that is known to be JSON.
+#[derive(Clone, Copy)]
+pub(super) struct Raw<'a> {
+    document: &'a Document<'a>,
+    /// Which of the document's values it is.
+    number: usize,
+}
 
 impl<'a> Raw<'a> {
-    /// Its text.
-    pub(super) const fn get(self) -> &'a str {
-        self.0
+    /// Its text, as it is written there.
+    pub(super) fn get(self) -> &'a str {
+        &self.document.text[self.span()]
+    }
+
+    /// Where it stands in the text.
+    pub(super) fn span(self) -> Range<usize> {
+        self.place()
+            .map_or(0..0, |place| place.start()..place.end())
+    }
+
+    /// A whole number; nothing, if it is anything else.
+    pub(super) fn number(self) -> Option<u64> {
+        self.get().parse().ok().filter(|_| self.is(Kind::Number))
+    }
+
+    fn place(self) -> Option<Place> {
+        self.document.places.get(self.number).copied()
+    }
+
+    fn is(self, kind: Kind) -> bool {
+        self.place().is_some_and(|place| place.kind == kind)
+    }
+
+    /// The values directly within it; of an object, names and values in turn.
+    fn within(self) -> Elements<'a> {
+        Elements {
+            next: Self {
+                number: self.number + 1,
+                ..self
+            },
+            end: self.place().map_or(0, Place::next),
+        }
     }
 }
 
-impl<'a> From<&'a RawValue> for Raw<'a> {
-    fn from(value: &'a RawValue) -> Self {
-        Self(value.get())
+impl fmt::Debug for Raw<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.get())
     }
 }
 
-/// The fields of an object, in order, each with its value's text. A name may stand there twice:
-/// [`Fields::get`] refuses it, since readers differ on which of the two they believe, and what is
-/// checked here must be what the provider reads.
+/// Values that follow each other.
 #[derive(Debug)]
-pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Raw<'a>)>);
+pub(super) struct Elements<'a> {
+    next: Raw<'a>,
+    /// The number of the first value that is none of them.
+    end: usize,
+}
+
+impl Elements<'_> {
+    /// Whether there is none.
+    pub(super) const fn is_empty(&self) -> bool {
+        self.end <= self.next.number
+    }
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Raw<'a>;
+
+    fn next(&mut self) -> Option<Raw<'a>> {
+        if self.is_empty() {
+            return None;
+        }
+        let found = self.next;
+        self.next.number = found.place()?.next();
+        Some(found)
+    }
+}
+
+/// The fields of an object, in order. A name may stand there twice: [`Fields::get`] refuses it, since readers differ
+/// on which of the two they believe, and what is checked here must be what the provider reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fields<'a>(Raw<'a>);
 
 impl<'a> Fields<'a> {
-    /// The fields of a text that is one object and nothing else. `place` names it in errors.
-    pub(super) fn of_text(text: &'a str, place: &str) -> Result<Self, Malformed> {
-        if let Some(fields) = Self::scanned(text) {
-            return Ok(fields);
-        }
-        // Something is wrong with it; this reader says what.
-        let not_json = |error| Malformed {
-            param: None,
-            message: format!("{place} is not JSON: {error}"),
-        };
-        if !text.trim_start().starts_with('{') {
-            let other: &RawValue = serde_json::from_str(text).map_err(not_json)?;
-            return Self::of_object(other.into(), place);
-        }
-        let fields = serde_json::from_str(text).map_err(not_json)?;
-        refuse_deep_nesting(text, place)?;
-        Ok(fields)
-    }
-
     /// The fields of a value that must be an object.
     pub(super) fn of_object(value: Raw<'a>, place: impl fmt::Display) -> Result<Self, Malformed> {
-        if !value.get().starts_with('{') {
-            return Err(Malformed {
-                param: None,
-                message: format!("{place} is {}; give an object", describe(value)),
-            });
+        if value.is(Kind::Object) {
+            return Ok(Self(value));
         }
-        if let Some(fields) = Self::scanned(value.get()) {
-            return Ok(fields);
-        }
-        serde_json::from_str(value.get()).map_err(|error| Malformed {
+        Err(Malformed {
             param: None,
-            message: format!("{place} cannot be read: {}", without_position(&error)),
+            message: format!("{place} is {}; give an object", describe(value)),
         })
     }
 
-    /// The fields of an object; nothing, if the text is anything else or nested too deep.
-    fn scanned(text: &'a str) -> Option<Self> {
-        let mut scanner = Scanner::new(text);
-        let fields = Self::next_in(&mut scanner, NESTING_MAX)?;
-        scanner.is_done().then_some(fields)
-    }
-
-    /// The fields of the object that begins here.
-    fn next_in(scanner: &mut Scanner<'a>, depth_max: u32) -> Option<Self> {
-        let mut fields = Vec::new();
-        if !scanner.takes(b'{') {
-            return None;
-        }
-        if !scanner.takes(b'}') {
-            loop {
-                let name = name_of(scanner.name()?)?;
-                fields.push((name, Raw(scanner.value(depth_max - 1)?)));
-                if !scanner.takes(b',') {
-                    break;
-                }
-            }
-            if !scanner.takes(b'}') {
-                return None;
-            }
-        }
-        Some(Self(fields))
-    }
-
     /// The value of a field; nothing, if it is absent or null.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Raw<'a>>, Malformed> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name);
+    pub(super) fn get(self, name: &str) -> Result<Option<Raw<'a>>, Malformed> {
+        let mut values = self.all(name);
         let first = values.next();
-        if values.next().is_some() {
+        if first.is_some() && values.next().is_some() {
             return Err(Malformed {
                 param: Some(name.to_owned()),
                 message: format!("`{name}` is given twice; keep one of them"),
             });
         }
-        Ok(first
-            .map(|(_, value)| *value)
-            .filter(|value| value.get() != "null"))
+        Ok(first.filter(|value| !value.is(Kind::Null)))
     }
 
     /// Whether there is no field.
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    pub(super) fn is_empty(self) -> bool {
+        self.0.within().is_empty()
     }
 
     /// Every value that a field is given, null included.
-    pub(super) fn all(&self, name: &str) -> impl Iterator<Item = Raw<'a>> {
-        self.0
-            .iter()
-            .filter(move |(key, _)| key == name)
-            .map(|(_, value)| *value)
+    pub(super) fn all(self, name: &str) -> impl Iterator<Item = Raw<'a>> {
+        let mut within = self.0.within();
+        std::iter::from_fn(move || {
+            loop {
+                let (found, value) = (within.next()?, within.next()?);
+                if is_name(found, name) {
+                    return Some(value);
+                }
+            }
+        })
     }
 
     /// The value of a field, for readers that must not fail on what they can do without: the last
     /// one, as most readers take it; nothing, if it is absent or null.
-    pub(super) fn find(&self, name: &str) -> Option<Raw<'a>> {
-        self.all(name).last().filter(|value| value.get() != "null")
+    pub(super) fn find(self, name: &str) -> Option<Raw<'a>> {
+        self.all(name).last().filter(|value| !value.is(Kind::Null))
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> Result<Self::Value, M::Error> {
-                let mut fields = Vec::new();
-                while let Some((Key(name), value)) = map.next_entry::<_, &RawValue>()? {
-                    fields.push((name, value.into()));
-                }
-                Ok(Fields(fields))
-            }
-        }
-
-        deserializer.deserialize_map(FieldsVisitor)
+/// Whether a string says this.
+fn is_name(string_found: Raw<'_>, name: &str) -> bool {
+    if string_found.is(Kind::Plain) {
+        let quoted = string_found.span();
+        return quoted.len() == name.len() + 2 && string_found.get()[1..].starts_with(name);
     }
+    string(string_found).is_some_and(|found| found == name)
 }
 
-/// A field's name, borrowed unless it holds an escape.
-#[derive(serde::Deserialize)]
+/// A text, borrowed unless it holds an escape.
+#[derive(Deserialize)]
 #[serde(transparent)]
-struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// A name without its quotes.
-fn name_of(quoted: &str) -> Option<Cow<'_, str>> {
-    match quoted.get(1..quoted.len() - 1) {
-        Some(name) if !name.contains('\\') => Some(Cow::Borrowed(name)),
-        _ => string(Raw(quoted)),
-    }
-}
-
-/// Where a value stands in the text that it was borrowed from.
-pub(super) fn span_in(text: &str, value: Raw<'_>) -> Range<usize> {
-    let start = (value.get().as_ptr() as usize).saturating_sub(text.as_ptr() as usize);
-    start..start + value.get().len()
-}
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The text of a string; nothing, if the value is of another type or holds half a surrogate pair.
 pub(super) fn string(value: Raw<'_>) -> Option<Cow<'_, str>> {
-    let quoted = value.get().strip_prefix('"')?;
-    match quoted.strip_suffix('"') {
-        Some(text) if memchr(b'\\', text.as_bytes()).is_none() => Some(Cow::Borrowed(text)),
-        _ => {
-            let text = serde_json::from_str::<Key<'_>>(value.get()).ok();
-            text.map(|Key(text)| text)
+    let quoted = value.get();
+    match value.place()?.kind {
+        Kind::Plain => Some(Cow::Borrowed(&quoted[1..quoted.len() - 1])),
+        Kind::Escaped | Kind::Numbered => {
+            let read = serde_json::from_str::<Text<'_>>(quoted).ok();
+            read.map(|Text(text)| text)
         }
+        Kind::Null | Kind::Boolean | Kind::Number | Kind::Array | Kind::Object => None,
     }
 }
 
@@ -212,10 +241,8 @@ pub(super) enum Wanted {
 
 /// The text of a string like [`string`], or only whether it has one.
 pub(super) fn wanted(value: Raw<'_>, wanted: Wanted) -> Option<Cow<'_, str>> {
-    // Of what may stand in a string, only escapes of characters by their number may mean none.
-    let may_mean_none = || holds(value.get(), "\\u");
     match wanted {
-        Wanted::Check if value.get().starts_with('"') && !may_mean_none() => {
+        Wanted::Check if value.is(Kind::Plain) || value.is(Kind::Escaped) => {
             Some(Cow::Borrowed(""))
         }
         Wanted::Text | Wanted::Check => string(value),
@@ -228,37 +255,8 @@ pub(super) fn holds(text: &str, part: &str) -> bool {
 }
 
 /// The elements of an array; nothing, if the value is of another type.
-pub(super) fn array(value: Raw<'_>) -> Option<Vec<Raw<'_>>> {
-    elements(value, |scanner| scanner.value(NESTING_MAX).map(Raw))
-}
-
-/// The elements of an array that are objects, taken apart as they are found, and the others as they are; nothing,
-/// if the value is of another type.
-pub(super) fn array_of_objects(value: Raw<'_>) -> Option<Vec<Result<Fields<'_>, Raw<'_>>>> {
-    elements(value, |scanner| {
-        if scanner.is_at(b'{') {
-            Fields::next_in(scanner, NESTING_MAX).map(Ok)
-        } else {
-            scanner.value(NESTING_MAX).map(|other| Err(Raw(other)))
-        }
-    })
-}
-
-fn elements<'a, T>(value: Raw<'a>, next: impl Fn(&mut Scanner<'a>) -> Option<T>) -> Option<Vec<T>> {
-    let mut scanner = Scanner::new(value.get());
-    let mut elements = Vec::new();
-    if !scanner.takes(b'[') {
-        return None;
-    }
-    if !scanner.takes(b']') {
-        loop {
-            elements.push(next(&mut scanner)?);
-            if !scanner.takes(b',') {
-                break;
-            }
-        }
-    }
-    Some(elements)
+pub(super) fn array(value: Raw<'_>) -> Option<Elements<'_>> {
+    value.is(Kind::Array).then(|| value.within())
 }
 
 /// What a value is, with as much of it as helps to find it: `a number (3)`.
@@ -283,17 +281,8 @@ pub(super) fn shortened(text: &str, chars_max: usize) -> Cow<'_, str> {
     }
 }
 
-/// A JSON error without its line and column, which would count from the value's own beginning.
-fn without_position(error: &serde_json::Error) -> String {
-    let message = error.to_string();
-    match message.rfind(" at line ") {
-        Some(end) => message[..end].to_owned(),
-        None => message,
-    }
-}
-
-/// Refuses a text, known to be JSON, whose values are nested too deep.
-fn refuse_deep_nesting(text: &str, place: &str) -> Result<(), Malformed> {
+/// Whether a text, known to be JSON, nests values too deep.
+fn is_nested_deep(text: &str) -> bool {
     let mut depth = 0_u32;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
@@ -304,15 +293,10 @@ fn refuse_deep_nesting(text: &str, place: &str) -> Result<(), Malformed> {
             _ => {}
         }
         if NESTING_MAX < depth {
-            return Err(Malformed {
-                param: None,
-                message: format!(
-                    "{place} nests values more than {NESTING_MAX} deep; make it flatter"
-                ),
-            });
+            return true;
         }
     }
-    Ok(())
+    false
 }
 
 /// Moves past the end of a string whose opening quote was read.
@@ -332,20 +316,57 @@ fn skip_string(bytes: &mut std::str::Bytes<'_>) {
 mod tests {
     use super::*;
 
+    fn read(text: &str) -> Result<Document<'_>, Malformed> {
+        Document::read(text, "the body")
+    }
+
     #[test]
     fn a_value_is_found_in_its_text_wherever_it_stands() {
         let text = " { \"a\" : [1, 2] ,\"mod\\u0065l\":  \"x\" } ";
-        let fields = Fields::of_text(text, "the body").unwrap();
-        let value = fields.get("model").unwrap().unwrap();
-        assert_eq!(&text[span_in(text, value)], "\"x\"");
+        let document = read(text).unwrap();
+        let value = document.fields().get("model").unwrap().unwrap();
+        assert_eq!(&text[value.span()], "\"x\"");
+        assert_eq!(value.get(), "\"x\"");
     }
 
     #[test]
     fn a_name_that_stands_twice_is_refused_even_if_one_is_spelled_with_an_escape() {
-        let fields = Fields::of_text(r#"{"model":"a","mod\u0065l":"b"}"#, "the body").unwrap();
-        let problem = fields.get("model").unwrap_err();
+        let document = read(r#"{"model":"a","mod\u0065l":"b"}"#).unwrap();
+        let problem = document.fields().get("model").unwrap_err();
         assert_eq!(problem.param.as_deref(), Some("model"));
         assert!(problem.message.contains("twice"), "{problem}");
+    }
+
+    #[test]
+    fn a_name_is_no_other_that_begins_or_ends_like_it() {
+        let document = read(r#"{"models":1,"mode":2,"a model":3,"model\n":4}"#).unwrap();
+        assert_eq!(document.fields().all("model").count(), 0);
+    }
+
+    #[test]
+    fn only_whole_numbers_are_read_as_such() {
+        let document = read(r#"{"a":7,"b":"7","c":7.0,"d":-7,"e":99999999999999999999}"#).unwrap();
+        let number = |name: &str| document.fields().find(name).unwrap().number();
+        assert_eq!(number("a"), Some(7));
+        for name in ["b", "c", "d", "e"] {
+            assert_eq!(number(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn fields_and_elements_are_those_of_their_own_value() {
+        let document = read(r#"{"a":{"b":[{"c":[1,[2]]},{}],"d":0},"b":3}"#).unwrap();
+        let fields = document.fields();
+        let inner = Fields::of_object(fields.find("a").unwrap(), "").unwrap();
+        assert_eq!(inner.find("d").unwrap().get(), "0");
+        assert!(inner.find("a").is_none());
+        let elements: Vec<&str> = array(inner.find("b").unwrap())
+            .unwrap()
+            .map(Raw::get)
+            .collect();
+        assert_eq!(elements, [r#"{"c":[1,[2]]}"#, "{}"]);
+        assert!(array(fields.find("b").unwrap()).is_none());
+        assert!(!inner.is_empty());
     }
 
     #[test]
@@ -358,11 +379,11 @@ mod tests {
         let is_tree = |text: &str| serde_json::from_str::<serde_json::Value>(text).is_ok();
 
         let deepest = nested(NESTING_MAX);
-        assert!(Fields::of_text(&deepest, "the body").is_ok());
+        assert!(read(&deepest).is_ok());
         assert!(is_tree(&deepest));
 
         let deeper = nested(NESTING_MAX + 1);
-        let problem = Fields::of_text(&deeper, "the body").unwrap_err();
+        let problem = read(&deeper).unwrap_err();
         assert!(problem.message.contains("127 deep"), "{problem}");
         assert!(!is_tree(&deeper));
     }
@@ -370,21 +391,22 @@ mod tests {
     #[test]
     fn a_million_brackets_end_in_an_error_and_not_in_the_stack() {
         let text = "[".repeat(1_000_000);
-        assert!(Fields::of_text(&text, "the body").is_err());
+        assert!(read(&text).is_err());
         let closed = format!("{{\"a\":{}{}}}", "[".repeat(500_000), "]".repeat(500_000));
-        assert!(Fields::of_text(&closed, "the body").is_err());
+        assert!(read(&closed).is_err());
     }
 
     #[test]
     fn brackets_and_quotes_inside_strings_nest_nothing() {
         let text = format!(r#"{{"a":"{}\"{}\\"}}"#, "[".repeat(200), "{".repeat(200));
-        assert!(Fields::of_text(&text, "the body").is_ok());
+        assert!(read(&text).is_ok());
     }
 
     #[test]
     fn a_long_value_is_shown_by_its_beginning() {
-        let value = RawValue::from_string(format!("\"{}\"", "é".repeat(100))).unwrap();
-        let shown = describe(value.as_ref().into());
+        let text = format!("{{\"a\":\"{}\"}}", "é".repeat(100));
+        let document = read(&text).unwrap();
+        let shown = describe(document.fields().find("a").unwrap());
         assert!(shown.starts_with("a string (\"éé"), "{shown}");
         assert!(shown.chars().count() < 60, "{shown}");
     }

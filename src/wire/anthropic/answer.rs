@@ -9,13 +9,14 @@ use crate::domain::conversation::{Part, ToolCall};
 use crate::wire::anthropic::block::{Block, fit_id};
 use crate::wire::anthropic::failure::{inner_error, message_of};
 use crate::wire::anthropic::vocabulary::{Tally, read_finish, stop_reason, stop_sequence};
-use crate::wire::json::{Fields, Raw, array, describe, string};
+use crate::wire::json::{Document, Fields, Raw, array, describe, string};
 use crate::wire::{Depth, Malformed, Stamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malformed> {
-    let fields = Fields::of_text(&text, "the answer")?;
+    let document = Document::read(&text, "the answer")?;
+    let fields = document.fields();
     if let Some(error) = inner_error(&fields) {
         let said = message_of(&error).unwrap_or_default();
         let message = format!("the answer is an error under a status of success: {said}");

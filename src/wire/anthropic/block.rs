@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use crate::domain::conversation::{Source, ToolCall};
-use crate::wire::json::Fields;
+use crate::wire::json::Document;
 use crate::wire::signed_id;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -113,7 +113,7 @@ impl<'a> Block<'a> {
             "" => "{}",
             arguments => arguments,
         };
-        Fields::of_text(arguments, "the arguments").ok()?;
+        Document::read(arguments, "the arguments").ok()?;
         Some(Self::ToolUse {
             id: fit_id(&call.id),
             name: &call.name,

@@ -6,7 +6,7 @@
 use crate::domain::chat::Message;
 use crate::wire::Malformed;
 use crate::wire::anthropic::request::{as_text, read_model, read_turns};
-use crate::wire::json::{self, Fields, Raw, Wanted, describe, string};
+use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
 
 /// What of a conversation has tokens that can be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +22,9 @@ pub struct Countable {
 /// Reads a request to count tokens.
 pub fn read_countable(body: &[u8]) -> Result<Countable, Malformed> {
     let text = as_text(body)?;
-    let fields = Fields::of_text(text, "the body")?;
-    let (model, _) = read_model(text, &fields)?;
+    let document = Document::read(text, "the body")?;
+    let fields = document.fields();
+    let (model, _) = read_model(&fields)?;
     let turns = read_turns(&fields, Wanted::Text)?;
     let mut beside = read_tools(&fields)?;
     let messages = fields.get("messages")?.and_then(json::array);
@@ -49,7 +50,7 @@ fn read_tools(fields: &Fields<'_>) -> Result<Vec<String>, Malformed> {
         let message = format!("`tools` is {}; give an array", describe(value));
         Malformed::new("tools", message)
     })?;
-    Ok(tools.iter().map(|tool| tool.get().to_owned()).collect())
+    Ok(tools.map(|tool| tool.get().to_owned()).collect())
 }
 
 /// The tool and the arguments of a block, if it is a call.

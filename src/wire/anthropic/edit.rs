@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use crate::domain::chat::{Delivery, Request};
 
-use crate::wire::json::{Fields, Raw, array, holds, span_in, string};
+use crate::wire::json::{Document, Fields, Raw, array, holds, string};
 use crate::wire::{Writing, Written};
 
 /// A place in a text and what shall stand there.
@@ -43,14 +43,15 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> Written 
 
 /// Leaves out thoughts without a signature, unless a turn has nothing else.
 fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<String>) {
-    let fields = Fields::of_text(text, "the body").ok();
+    let document = Document::read(text, "the body").ok();
+    let fields = document.as_ref().map(Document::fields);
     let messages = fields.and_then(|fields| fields.find("messages").and_then(array));
     for (position, message) in messages.into_iter().flatten().enumerate() {
         let message = Fields::of_object(message, "a message").ok();
         let Some(content) = message.and_then(|message| message.find("content")) else {
             continue;
         };
-        let blocks = array(content).unwrap_or_default();
+        let blocks: Vec<Raw<'_>> = array(content).into_iter().flatten().collect();
         let is_kept: Vec<bool> = blocks.iter().map(|block| !is_unsigned(*block)).collect();
         if !is_kept.contains(&false) || !is_kept.contains(&true) {
             continue;
@@ -58,7 +59,7 @@ fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<Strin
         let kept = blocks.iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept);
         let kept: Vec<&str> = kept.map(|(block, _)| block.get()).collect();
         edits.push(Edit {
-            span: span_in(text, content),
+            span: content.span(),
             text: format!("[{}]", kept.join(",")).into(),
         });
         let left = is_kept.iter().enumerate().filter(|(_, is_kept)| !**is_kept);
@@ -80,12 +81,13 @@ fn redirect(text: &str, delivery: Delivery, edits: &mut Vec<Edit>) {
         Delivery::Streamed => "true",
     };
     // The text was read before, so it is well-formed; it is read again only where it must change.
-    let Ok(fields) = Fields::of_text(text, "the body") else {
+    let Ok(document) = Document::read(text, "the body") else {
         return;
     };
+    let fields = document.fields();
     let n_before = edits.len();
     edits.extend(fields.all("stream").map(|old| Edit {
-        span: span_in(text, old),
+        span: old.span(),
         text: value.into(),
     }));
     if edits.len() == n_before {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::domain::chat::Format;
 use crate::domain::event::{FailoverReason, Failure, FailureKind, UpstreamError};
 use crate::wire::ErrorText;
-use crate::wire::json::{Fields, shortened, string};
+use crate::wire::json::{Document, Fields, shortened, string};
 
 /// How much of a provider's error goes into the log's sentence; the body is kept beside it.
 const LOGGED_CHARS_MAX: usize = 300;
@@ -20,8 +20,8 @@ const LOGGED_CHARS_MAX: usize = 300;
 const OUT_OF_CREDIT: &str = "credit balance is too low";
 
 pub(crate) fn read_failure(status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
-    let error = Fields::of_text(body, "the error").ok();
-    let error = error.as_ref().and_then(inner_error);
+    let document = Document::read(body, "the error").ok();
+    let error = document.as_ref().and_then(|it| inner_error(&it.fields()));
     let message = error.as_ref().and_then(message_of);
     let said = message.as_deref().unwrap_or_else(|| body.trim());
     let type_word = error

@@ -9,12 +9,13 @@ use crate::domain::chat::{
     Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
 };
 use crate::wire::Malformed;
-use crate::wire::json::{self, Fields, Raw, Wanted, describe, span_in, string};
+use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     let text = as_text(body)?;
-    let fields = Fields::of_text(text, "the body")?;
-    let (model, model_span) = read_model(text, &fields)?;
+    let document = Document::read(text, "the body")?;
+    let fields = document.fields();
+    let (model, model_span) = read_model(&fields)?;
     check_tokens_max(&fields)?;
     read_turns(&fields, Wanted::Check)?;
     let text: Arc<str> = text.into();
@@ -43,10 +44,7 @@ pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
     })
 }
 
-pub(super) fn read_model(
-    text: &str,
-    fields: &Fields<'_>,
-) -> Result<(String, Range<usize>), Malformed> {
+pub(super) fn read_model(fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
     let remedy = "name the assistant that is to answer";
     let value = required(fields, "model", remedy)?;
     let name = string(value).ok_or_else(|| {
@@ -57,7 +55,7 @@ pub(super) fn read_model(
         let message = format!("`model` is blank; {remedy}");
         return Err(Malformed::new("model", message));
     }
-    Ok((name.into_owned(), span_in(text, value)))
+    Ok((name.into_owned(), value.span()))
 }
 
 /// The format requires a limit. 0 is allowed: it asks that the provider's cache be filled and
@@ -133,8 +131,8 @@ fn read_schema(fields: &Fields<'_>) -> Result<Option<Arc<str>>, Malformed> {
 
 /// The turns of a body that was read before, so that nothing is wrong with them.
 fn turns_of(text: &str) -> Vec<Message> {
-    Fields::of_text(text, "the body")
-        .and_then(|fields| read_turns(&fields, Wanted::Text))
+    Document::read(text, "the body")
+        .and_then(|document| read_turns(&document.fields(), Wanted::Text))
         .unwrap_or_default()
 }
 

@@ -7,7 +7,7 @@ use crate::domain::chat::{Body, Chunk, Delta, Finish, Usage};
 use crate::wire::anthropic::answer::{finish_of, original, word};
 use crate::wire::anthropic::failure::{inner_error, message_of};
 use crate::wire::anthropic::vocabulary::Tally;
-use crate::wire::json::Fields;
+use crate::wire::json::{Document, Fields};
 use crate::wire::{Depth, Malformed, StreamEvent};
 
 /// Reads the pieces of one answer.
@@ -38,7 +38,8 @@ impl StreamReader {
     }
 
     pub(crate) fn read(&mut self, data: String) -> Result<StreamEvent, Malformed> {
-        let fields = Fields::of_text(&data, "the piece")?;
+        let document = Document::read(&data, "the piece")?;
+        let fields = document.fields();
         let kind = word(&fields, "type")
             .ok_or_else(|| Malformed::new("type", "the piece has no `type`"))?;
         let piece = match kind.as_str() {

@@ -3,8 +3,6 @@
 //! Blocks are numbered in order, and one is closed before the next is opened. The tokens are told at
 //! the end, with the reason why it ended, since other formats count nothing before.
 
-use std::borrow::Cow;
-
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -13,7 +11,7 @@ use crate::wire::anthropic::answer::{Message, declined_finish};
 use crate::wire::anthropic::block::fit_id;
 use crate::wire::anthropic::failure::write_error;
 use crate::wire::anthropic::vocabulary::{Tally, stop_reason, stop_sequence};
-use crate::wire::json::{Fields, string};
+use crate::wire::json::{Document, string};
 use crate::wire::{ErrorText, Stamp, sse};
 
 /// The event that ends a stream.
@@ -223,9 +221,9 @@ fn push_delta(text: &mut String, index: usize, delta: &Value) {
 
 /// An event under the name that its data has for it: clients go by the name.
 fn named_event(data: &str) -> String {
-    let name = Fields::of_text(data, "the piece")
-        .ok()
-        .and_then(|fields| fields.find("type").and_then(string).map(Cow::into_owned));
+    let document = Document::read(data, "the piece").ok();
+    let kind = document.as_ref().and_then(|it| it.fields().find("type"));
+    let name = kind.and_then(string);
     match name.filter(|name| !name.contains(['\n', '\r'])) {
         Some(name) => format!("event: {name}\n{}", sse::event(data)),
         None => sse::event(data),

@@ -1,5 +1,8 @@
-//! Finds where the values of a JSON text end. It only says whether a text is JSON, not what is wrong with it, and
-//! looks at each byte once: eight at a time within strings, of which long bodies consist.
+//! Finds every value of a JSON text in one pass. It only says whether a text is JSON, not what is wrong with it, and
+//! looks at each byte once: many at a time within strings, of which long bodies consist.
+
+/// How many bytes of a string are looked at together.
+const BLOCK: usize = 32;
 
 /// Lowest bit of each byte of a word.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
@@ -7,176 +10,247 @@ const ONES: u64 = u64::from_ne_bytes([1; 8]);
 /// Highest bit of each byte of a word.
 const HIGHS: u64 = ONES << 7;
 
-/// A place in a text that is being read.
-pub(super) struct Scanner<'a> {
-    text: &'a str,
+/// About how many values a text has, by its length: room for them is made at once.
+const BYTES_PER_VALUE: usize = 16;
+
+/// The most values for which room is made before they are found.
+const ROOM_MAX: usize = 128;
+
+/// A value, and where in the text it stands. Those within it follow it; of an object, the name of each field stands
+/// before its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its first byte.
+    start: u32,
+    /// The byte behind its last one.
+    end: u32,
+    /// The number of the next value that is not within it. Of one that is still open, that of the one around it.
+    next: u32,
+    pub(super) kind: Kind,
+}
+
+/// What a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Null,
+    Boolean,
+    Number,
+    /// A string that stands in the text as it is meant.
+    Plain,
+    /// A string with escapes, each of which means a character.
+    Escaped,
+    /// A string with escapes of characters by their number, which may be half of a pair and mean none.
+    Numbered,
+    Array,
+    Object,
+}
+
+impl Place {
+    pub(super) const fn start(self) -> usize {
+        self.start as usize
+    }
+
+    pub(super) const fn end(self) -> usize {
+        self.end as usize
+    }
+
+    /// The number of the next value that is not within it.
+    pub(super) const fn next(self) -> usize {
+        self.next as usize
+    }
+}
+
+/// The places of a text's values, the outermost first, of which at most so many may stand within each other; nothing,
+/// if the text is no JSON or is nested deeper.
+pub(super) fn places(text: &str, depth_max: u32) -> Option<Vec<Place>> {
+    // So that each place fits its numbers.
+    u32::try_from(text.len()).ok()?;
+    let room = (text.len() / BYTES_PER_VALUE + 1).min(ROOM_MAX);
+    let mut scanner = Scanner {
+        bytes: text.as_bytes(),
+        at: 0,
+        places: Vec::with_capacity(room),
+        open: None,
+        depth_left: depth_max,
+    };
+    scanner.pass_white();
+    loop {
+        if !scanner.begins()? && scanner.goes_on()? {
+            break;
+        }
+    }
+    scanner.pass_white();
+    (scanner.at == text.len()).then_some(scanner.places)
+}
+
+/// A text that is being read.
+struct Scanner<'a> {
     bytes: &'a [u8],
     at: usize,
+    places: Vec<Place>,
+    /// The number of the innermost array or object that has not ended.
+    open: Option<usize>,
+    /// How many more may stand within it.
+    depth_left: u32,
 }
 
-/// What stands open around a place: one bit for each level, set where it is an object.
-struct Open {
-    objects: u128,
-    depth: u32,
-}
-
-impl<'a> Scanner<'a> {
-    pub(super) const fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            bytes: text.as_bytes(),
-            at: 0,
-        }
-    }
-
-    /// Moves past a byte, with white space before and behind it, if it is this one.
-    pub(super) fn takes(&mut self, byte: u8) -> bool {
-        self.pass_white();
-        let found = self.is_at(byte);
-        if found {
-            self.at += 1;
-            self.pass_white();
-        }
-        found
-    }
-
-    /// Whether this byte stands here.
-    pub(super) fn is_at(&self, byte: u8) -> bool {
-        self.bytes.get(self.at) == Some(&byte)
-    }
-
-    /// Whether nothing but white space is left.
-    pub(super) fn is_done(&mut self) -> bool {
-        self.pass_white();
-        self.at == self.bytes.len()
-    }
-
-    /// A name with its quotes, and the colon behind it.
-    pub(super) fn name(&mut self) -> Option<&'a str> {
-        let start = self.at;
-        self.string()?;
-        let name = &self.text[start..self.at];
-        self.takes(b':').then_some(name)
-    }
-
-    /// The value that begins here, with at most so many levels in it; nothing, if it is no JSON or deeper.
-    pub(super) fn value(&mut self, depth_max: u32) -> Option<&'a str> {
-        let start = self.at;
-        let mut open = Open {
-            objects: 0,
-            depth: 0,
-        };
-        loop {
-            if self.begins(&mut open, depth_max)? {
-                continue;
-            }
-            if self.goes_on(&mut open)? {
-                return Some(&self.text[start..self.at]);
-            }
-        }
-    }
-
+impl Scanner<'_> {
     /// Reads a value up to its end or, if it is an object or array that holds something, up to the first value in
     /// it. Whether it is the latter.
-    fn begins(&mut self, open: &mut Open, depth_max: u32) -> Option<bool> {
-        match *self.bytes.get(self.at)? {
+    #[inline]
+    fn begins(&mut self) -> Option<bool> {
+        let start = self.at;
+        let kind = match *self.bytes.get(start)? {
             b'"' => self.string()?,
-            first @ (b'{' | b'[') => {
-                // Within the bits that keep the levels.
-                if depth_max.min(u128::BITS) <= open.depth {
-                    return None;
-                }
-                self.at += 1;
-                self.pass_white();
-                // The end of each stands two places after its beginning, in ASCII.
-                if self.is_at(first + 2) {
-                    // What stands behind it is no part of it.
-                    self.at += 1;
-                } else {
-                    open.depth += 1;
-                    open.objects = (open.objects << 1) | u128::from(first == b'{');
-                    if first == b'{' {
-                        self.name()?;
-                    }
-                    return Some(true);
-                }
-            }
-            b't' => self.word(b"true")?,
-            b'f' => self.word(b"false")?,
-            b'n' => self.word(b"null")?,
+            b'{' => return self.opens(Kind::Object, b'}'),
+            b'[' => return self.opens(Kind::Array, b']'),
+            b't' => self.word(b"true", Kind::Boolean)?,
+            b'f' => self.word(b"false", Kind::Boolean)?,
+            b'n' => self.word(b"null", Kind::Null)?,
             _ => self.number()?,
-        }
+        };
+        self.found(start, kind);
         Some(false)
     }
 
-    /// Reads what stands behind a value, up to the next one or to the end. Whether it is the end.
-    fn goes_on(&mut self, open: &mut Open) -> Option<bool> {
-        while 0 < open.depth {
-            let in_object = open.objects & 1 == 1;
-            if self.takes(b',') {
-                if in_object {
-                    self.name()?;
-                }
-                return Some(false);
-            }
-            self.pass_white();
-            let end = if in_object { b'}' } else { b']' };
-            if !self.is_at(end) {
-                return None;
-            }
+    fn opens(&mut self, kind: Kind, end: u8) -> Option<bool> {
+        self.depth_left = self.depth_left.checked_sub(1)?;
+        let start = self.at;
+        self.at += 1;
+        self.pass_white();
+        if self.is_at(end) {
             self.at += 1;
-            open.objects >>= 1;
-            open.depth -= 1;
+            self.depth_left += 1;
+            self.found(start, kind);
+            return Some(false);
+        }
+        let number = self.places.len();
+        self.places.push(Place {
+            start: short(start),
+            end: 0,
+            next: self.open.map_or(u32::MAX, short),
+            kind,
+        });
+        self.open = Some(number);
+        if kind == Kind::Object {
+            self.name()?;
         }
         Some(true)
     }
 
+    /// Reads what stands behind a value, up to the next one or to the end. Whether it is the end.
+    #[inline]
+    fn goes_on(&mut self) -> Option<bool> {
+        while let Some(number) = self.open {
+            self.pass_white();
+            let found = *self.bytes.get(self.at)?;
+            self.at += 1;
+            let next = short(self.places.len());
+            let around = self.places.get_mut(number)?;
+            let is_object = around.kind == Kind::Object;
+            match found {
+                b',' => {
+                    self.pass_white();
+                    if is_object {
+                        self.name()?;
+                    }
+                    return Some(false);
+                }
+                b'}' if is_object => {}
+                b']' if !is_object => {}
+                _ => return None,
+            }
+            let outer = std::mem::replace(&mut around.next, next);
+            around.end = short(self.at);
+            self.open = (outer != u32::MAX).then_some(outer as usize);
+            self.depth_left += 1;
+        }
+        Some(true)
+    }
+
+    /// A name, and the colon behind it.
+    #[inline]
+    fn name(&mut self) -> Option<()> {
+        let start = self.at;
+        let kind = self.string()?;
+        self.found(start, kind);
+        self.pass_white();
+        if self.next()? != b':' {
+            return None;
+        }
+        self.pass_white();
+        Some(())
+    }
+
+    /// Keeps a value that has just ended and has none within it.
+    #[inline]
+    fn found(&mut self, start: usize, kind: Kind) {
+        self.places.push(Place {
+            start: short(start),
+            end: short(self.at),
+            next: short(self.places.len() + 1),
+            kind,
+        });
+    }
+
+    /// Whether this byte stands here.
+    fn is_at(&self, byte: u8) -> bool {
+        self.bytes.get(self.at) == Some(&byte)
+    }
+
+    #[inline]
     fn pass_white(&mut self) {
         while let Some(b' ' | b'\n' | b'\t' | b'\r') = self.bytes.get(self.at) {
             self.at += 1;
         }
     }
 
+    #[inline]
     fn next(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
     }
 
-    fn word(&mut self, word: &[u8]) -> Option<()> {
+    fn word(&mut self, word: &[u8], kind: Kind) -> Option<Kind> {
         let is_there = self.bytes[self.at..].starts_with(word);
         self.at += word.len();
-        is_there.then_some(())
+        is_there.then_some(kind)
     }
 
-    fn string(&mut self) -> Option<()> {
+    #[inline]
+    fn string(&mut self) -> Option<Kind> {
         if self.next()? != b'"' {
             return None;
         }
+        let mut kind = Kind::Plain;
         loop {
             self.at += plain(&self.bytes[self.at..]);
             match self.next()? {
-                b'"' => return Some(()),
-                b'\\' => self.escape()?,
+                b'"' => return Some(kind),
+                b'\\' => match self.next()? {
+                    b'u' => {
+                        let digits = self.bytes.get(self.at..self.at + 4)?;
+                        if !digits.iter().all(u8::is_ascii_hexdigit) {
+                            return None;
+                        }
+                        self.at += 4;
+                        kind = Kind::Numbered;
+                    }
+                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
+                        if kind == Kind::Plain {
+                            kind = Kind::Escaped;
+                        }
+                    }
+                    _ => return None,
+                },
                 // A control character.
                 _ => return None,
             }
         }
     }
 
-    fn escape(&mut self) -> Option<()> {
-        match self.next()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(()),
-            b'u' => {
-                let digits = self.bytes.get(self.at..self.at + 4)?;
-                self.at += 4;
-                digits.iter().all(u8::is_ascii_hexdigit).then_some(())
-            }
-            _ => None,
-        }
-    }
-
-    fn number(&mut self) -> Option<()> {
+    fn number(&mut self) -> Option<Kind> {
         self.at += usize::from(self.is_at(b'-'));
         let first = *self.bytes.get(self.at)?;
         let n_digits = self.digits()?;
@@ -194,7 +268,7 @@ impl<'a> Scanner<'a> {
             }
             self.digits()?;
         }
-        Some(())
+        Some(Kind::Number)
     }
 
     /// How many digits stand here; there must be one.
@@ -206,18 +280,50 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// A number of a byte or value. There are no more of either than the text has bytes.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a text whose length is more than this holds is not read"
+)]
+const fn short(number: usize) -> u32 {
+    number as u32
+}
+
 /// How many bytes of a string come before the next that is its end, begins an escape or may not stand there.
+#[inline]
 fn plain(bytes: &[u8]) -> usize {
     let (words, rest) = bytes.as_chunks::<8>();
-    for (position, word) in words.iter().enumerate() {
+    let mut position = 0;
+    // Most strings are short, so that it pays to look at a word first, and at a block only where one was plain.
+    while let Some(word) = words.get(position) {
         let word = u64::from_le_bytes(*word);
         let found = is_in(word, b'"') | is_in(word, b'\\') | has_control(word);
         if found != 0 {
             return position * 8 + found.trailing_zeros() as usize / 8;
         }
+        position += 1;
+        while is_plain_block(&bytes[position * 8..]) {
+            position += BLOCK / 8;
+        }
     }
-    let is_plain = |byte: &&u8| !matches!(**byte, b'"' | b'\\' | 0..=0x1f);
+    let is_plain = |byte: &&u8| !ends_plain(**byte);
     words.len() * 8 + rest.iter().take_while(is_plain).count()
+}
+
+/// Whether a whole block comes before the next byte that ends a plain stretch. Without a branch for each byte, so that
+/// the compiler looks at all of them at once.
+#[inline]
+fn is_plain_block(bytes: &[u8]) -> bool {
+    bytes.first_chunk::<BLOCK>().is_some_and(|block| {
+        !block
+            .iter()
+            .fold(false, |found, byte| found | ends_plain(*byte))
+    })
+}
+
+/// Whether a byte ends a stretch of a string that is meant as it stands.
+const fn ends_plain(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..=0x1f)
 }
 
 /// The high bit of the first byte of this value, and perhaps of some after it.
@@ -232,100 +338,4 @@ const fn has_control(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-    use serde_json::value::RawValue;
-
-    use super::*;
-
-    fn is_json(text: &str) -> bool {
-        let mut scanner = Scanner::new(text);
-        scanner.pass_white();
-        scanner.value(127).is_some() && scanner.is_done()
-    }
-
-    fn is_read(text: &str) -> bool {
-        serde_json::from_str::<&RawValue>(text).is_ok()
-    }
-
-    #[test]
-    fn every_part_of_the_grammar_is_known() {
-        for text in [
-            "{}",
-            "[ ]",
-            "\"\"",
-            "0",
-            "-0",
-            "-0.0e-7",
-            "1E+9",
-            "01",
-            "-",
-            "1.",
-            ".5",
-            "1e",
-            "+1",
-            "true",
-            "tru",
-            "nul",
-            "null",
-            "falsee",
-            "[1,]",
-            "[,1]",
-            "{\"a\":1,}",
-            "{\"a\"}",
-            "{a:1}",
-            "{\"a\" : [ { } , null ] }",
-            "[1}",
-            "{]",
-            "\"\\u12aB\"",
-            "\"\\u12g4\"",
-            "\"\\x\"",
-            "\"a\nb\"",
-            "\"\u{7f}é\"",
-            "\"\\\"",
-            "\"12345678\\",
-            "",
-            " ",
-            "1 2",
-            "\"\\ud800\"",
-            "[[[[",
-            "[1 2]",
-            "{\"a\":1 \"b\":2}",
-        ] {
-            assert_eq!(is_json(text), is_read(text), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_value_is_as_deep_as_it_may_be_and_no_deeper() {
-        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(is_json(&nested(127)));
-        assert!(!is_json(&nested(128)));
-    }
-
-    #[test]
-    fn a_value_ends_at_its_last_byte() {
-        for value in [
-            "{}",
-            "{ }",
-            "[ ]",
-            "[[] ]",
-            "{\"a\":{} }",
-            "\"a\"",
-            "-1.5e3",
-            "null",
-        ] {
-            let text = format!("{value} ,");
-            assert_eq!(Scanner::new(&text).value(127), Some(value));
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_json_is_what_the_common_reader_takes_for_it(
-            text in "[\\[\\]{}:, \"\\\\un0-9.eE+-]{0,12}|\\{\"[a-z\"\\\\\u{1f}é]{0,20}\":[0-9\\[\\]]{1,4}\\}",
-        ) {
-            prop_assert_eq!(is_json(&text), is_read(&text));
-        }
-    }
-}
+mod tests;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::chat::{Answer, Body, Completion, Finish, Format, Holds, Original, Usage};
 use crate::domain::conversation::{Part, ToolCall};
-use crate::wire::json::{Fields, Raw, Wanted, array, describe, string};
+use crate::wire::json::{Document, Fields, Raw, Wanted, array, describe, string};
 use crate::wire::openai::failure::error_message;
 use crate::wire::openai::request::read_content;
 use crate::wire::openai::words::{read_finish, write_finish};
@@ -21,7 +21,8 @@ use crate::wire::{Depth, Malformed, Stamp};
 const THOUGHT_FIELDS: [&str; 2] = ["reasoning_content", "reasoning"];
 
 pub(crate) fn read_answer(text: String, depth: Depth) -> Result<Answer, Malformed> {
-    let fields = Fields::of_text(&text, "the answer")?;
+    let document = Document::read(&text, "the answer")?;
+    let fields = document.fields();
     if let Some(message) = error_message(&fields) {
         return Err(Malformed::new(
             "error",
@@ -280,34 +281,25 @@ pub(super) fn finish_of(choice: &Fields<'_>) -> Option<Finish> {
 /// Tokens as the provider counted them; unknown where it gave no two whole numbers. Details that are
 /// none are no reason to do without those two.
 pub(super) fn read_usage(fields: &Fields<'_>) -> Option<Usage> {
-    #[derive(Deserialize)]
-    struct Counted {
-        prompt_tokens: u64,
-        completion_tokens: u64,
-        #[serde(default)]
-        total_tokens: Value,
-        #[serde(default)]
-        prompt_tokens_details: Value,
-        #[serde(default)]
-        completion_tokens_details: Value,
-        /// DeepSeek's own word for cached tokens.
-        #[serde(default)]
-        prompt_cache_hit_tokens: Value,
-    }
-
-    let counted: Counted = serde_json::from_str(fields.find("usage")?.get()).ok()?;
+    let counted = Fields::of_object(fields.find("usage")?, "`usage`").ok()?;
+    let count = |name: &str| counted.find(name).and_then(Raw::number);
+    let detail = |of: &str, name: &str| {
+        let details = Fields::of_object(counted.find(of)?, "").ok()?;
+        details.find(name).and_then(Raw::number)
+    };
+    let (input, output) = (count("prompt_tokens")?, count("completion_tokens")?);
     // No prompt has none: this is a server that does not count.
-    if counted.prompt_tokens == 0 {
+    if input == 0 {
         return None;
     }
-    let cached = counted.prompt_tokens_details["cached_tokens"].as_u64();
-    let cached = cached.or_else(|| counted.prompt_cache_hit_tokens.as_u64());
-    let reasoning = counted.completion_tokens_details["reasoning_tokens"].as_u64();
-    let reasoning = reasoning.unwrap_or_default();
-    let mut usage = Usage::of(counted.prompt_tokens, counted.completion_tokens);
+    // The latter is DeepSeek's own word.
+    let cached = detail("prompt_tokens_details", "cached_tokens")
+        .or_else(|| count("prompt_cache_hit_tokens"));
+    let reasoning = detail("completion_tokens_details", "reasoning_tokens").unwrap_or_default();
+    let mut usage = Usage::of(input, output);
     // Some, such as xAI, count reasoning beside the answer; their total tells. It is billed as output.
     let beside = usage.total().saturating_add(reasoning);
-    let is_beside = counted.total_tokens.as_u64() == Some(beside);
+    let is_beside = count("total_tokens") == Some(beside);
     if is_beside || usage.output_tokens < reasoning {
         usage.output_tokens = usage.output_tokens.saturating_add(reasoning);
     }

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::domain::chat::{Delivery, OriginalRequest, Request, UsageReport};
-use crate::wire::json::{Fields, Raw, array, holds, span_in, string};
+use crate::wire::json::{Document, Fields, Raw, array, holds, string};
 use crate::wire::{LengthField, StreamUsage, Writing, signed_id};
 
 /// The limit of tokens by its newer name, as it stands in a body.
@@ -22,9 +22,9 @@ struct Edit {
 }
 
 impl Edit {
-    fn replace(text: &str, value: Raw<'_>, new: &'static str) -> Self {
+    fn replace(value: Raw<'_>, new: &'static str) -> Self {
         Self {
-            span: span_in(text, value),
+            span: value.span(),
             text: new.into(),
         }
     }
@@ -65,8 +65,9 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     let is_signed = holds(text, signed_id::MARK);
     // The text was read before, so it is well-formed; it is read again only if need be.
     if (redirected || asks_usage || renames_limit || is_signed)
-        && let Ok(fields) = Fields::of_text(text, "the body")
+        && let Ok(document) = Document::read(text, "the body")
     {
+        let fields = document.fields();
         if redirected {
             redirect(text, &fields, writing.delivery, &mut edits);
         }
@@ -77,7 +78,7 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
             rename_limit(text, &fields, &mut edits);
         }
         if is_signed {
-            unsign(text, &fields, &mut edits);
+            unsign(&fields, &mut edits);
         }
     }
     apply(text, edits)
@@ -89,18 +90,14 @@ fn redirect(text: &str, fields: &Fields<'_>, delivery: Delivery, edits: &mut Vec
         Delivery::Streamed => "true",
     };
     let n_before = edits.len();
-    edits.extend(
-        fields
-            .all("stream")
-            .map(|old| Edit::replace(text, old, value)),
-    );
+    edits.extend(fields.all("stream").map(|old| Edit::replace(old, value)));
     if edits.len() == n_before {
         edits.push(Edit::first_field(text, 0, format!("\"stream\":{value},")));
     }
     // Servers refuse options of a stream where there is no stream, but take null for none.
     if delivery == Delivery::Whole {
         let options = fields.all("stream_options");
-        edits.extend(options.map(|old| Edit::replace(text, old, "null")));
+        edits.extend(options.map(|old| Edit::replace(old, "null")));
     }
 }
 
@@ -114,18 +111,18 @@ fn ask_usage(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
         return;
     };
     match Fields::of_object(options, "`stream_options`") {
-        Ok(inner) if inner.is_empty() => edits.push(Edit::replace(text, options, ASKED)),
+        Ok(inner) if inner.is_empty() => edits.push(Edit::replace(options, ASKED)),
         Ok(inner) => {
             let n_before = edits.len();
             let asked = inner.all("include_usage");
-            edits.extend(asked.map(|old| Edit::replace(text, old, "true")));
+            edits.extend(asked.map(|old| Edit::replace(old, "true")));
             if edits.len() == n_before {
-                let start = span_in(text, options).start;
+                let start = options.span().start;
                 let field = "\"include_usage\":true,".to_owned();
                 edits.push(Edit::first_field(text, start, field));
             }
         }
-        Err(_) if options.get() == "null" => edits.push(Edit::replace(text, options, ASKED)),
+        Err(_) if options.get() == "null" => edits.push(Edit::replace(options, ASKED)),
         // It is no object; the provider says so better.
         Err(_) => {}
     }
@@ -139,7 +136,7 @@ fn rename_limit(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
         return;
     }
     for limit in fields.all("max_completion_tokens") {
-        let before = text[..span_in(text, limit).start].trim_end();
+        let before = text[..limit.span().start].trim_end();
         let name_end = before.strip_suffix(':').map_or(before, str::trim_end);
         // A name that is spelled with escapes stays; nobody writes it so.
         if name_end.ends_with(NEWER_LIMIT) {
@@ -152,10 +149,10 @@ fn rename_limit(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
 }
 
 /// Takes out of the ids of calls what they carry for the provider that made them.
-fn unsign(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
+fn unsign(fields: &Fields<'_>, edits: &mut Vec<Edit>) {
     for message in fields.all("messages").flat_map(objects) {
-        let calls: Vec<Fields<'_>> = message.all("tool_calls").flat_map(objects).collect();
-        let ids = calls.iter().flat_map(|call| call.all("id"));
+        let calls = message.all("tool_calls").flat_map(objects);
+        let ids = calls.flat_map(|call| call.all("id"));
         for id in ids.chain(message.all("tool_call_id")) {
             let Some(signed) = string(id) else {
                 continue;
@@ -163,7 +160,7 @@ fn unsign(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
             let plain = signed_id::plain(&signed);
             if plain.len() < signed.len() {
                 edits.push(Edit {
-                    span: span_in(text, id),
+                    span: id.span(),
                     text: serde_json::Value::from(plain).to_string().into(),
                 });
             }
@@ -172,10 +169,9 @@ fn unsign(text: &str, fields: &Fields<'_>, edits: &mut Vec<Edit>) {
 }
 
 /// The objects in a list.
-fn objects(list: Raw<'_>) -> Vec<Fields<'_>> {
-    let items = array(list).unwrap_or_default().into_iter();
-    let objects = items.map(|item| Fields::of_object(item, ""));
-    objects.filter_map(Result::ok).collect()
+fn objects(list: Raw<'_>) -> impl Iterator<Item = Fields<'_>> {
+    let items = array(list).into_iter().flatten();
+    items.filter_map(|item| Fields::of_object(item, "").ok())
 }
 
 fn apply(text: &str, mut edits: Vec<Edit>) -> String {

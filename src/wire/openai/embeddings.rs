@@ -9,14 +9,15 @@ use serde_json::Value;
 use crate::domain::chat::{Format, OriginalRequest, Usage};
 use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::wire::Malformed;
-use crate::wire::json::Fields;
+use crate::wire::json::{Document, Fields};
 use crate::wire::openai::edit::name_model;
 use crate::wire::openai::request::{as_text, read_model};
 
 pub(crate) fn read_embeddings_request(body: &[u8]) -> Result<TextsToEmbed, Malformed> {
     let text = as_text(body)?;
-    let fields = Fields::of_text(text, "the body")?;
-    let (model, model_span) = read_model(text, &fields)?;
+    let document = Document::read(text, "the body")?;
+    let fields = document.fields();
+    let (model, model_span) = read_model(&fields)?;
     Ok(TextsToEmbed {
         model,
         original: OriginalRequest {
@@ -35,7 +36,8 @@ pub(crate) fn write_embeddings_request(request: &TextsToEmbed, model: &str) -> S
 /// An answer, which must be an object with `data`: what else comes with a status of success is a
 /// page or an error.
 pub(crate) fn read_embeddings_answer(text: String) -> Result<Vectors, Malformed> {
-    let fields = Fields::of_text(&text, "the answer")?;
+    let document = Document::read(&text, "the answer")?;
+    let fields = document.fields();
     if fields
         .find("data")
         .is_none_or(|it| !it.get().starts_with('['))

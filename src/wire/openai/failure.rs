@@ -12,13 +12,14 @@ use serde_json::json;
 use crate::domain::chat::Format;
 use crate::domain::event::{FailoverReason, Failure, FailureKind, UpstreamError};
 use crate::wire::ErrorText;
-use crate::wire::json::{Fields, shortened, string};
+use crate::wire::json::{Document, Fields, shortened, string};
 
 /// How much of a provider's error goes into the log's sentence; the body is kept beside it.
 const LOGGED_CHARS_MAX: usize = 300;
 
 pub(crate) fn read_failure(status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
-    let fields = Fields::of_text(body, "the error").ok();
+    let document = Document::read(body, "the error").ok();
+    let fields = document.as_ref().map(Document::fields);
     let said = fields.as_ref().and_then(error_message);
     let said = said.as_deref().unwrap_or_else(|| body.trim());
     let message = format!(

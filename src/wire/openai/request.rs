@@ -10,7 +10,7 @@ use crate::domain::chat::{
     Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
 };
 use crate::wire::Malformed;
-use crate::wire::json::{self, Fields, Raw, Wanted, describe, span_in, string};
+use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
 
 /// The schema that `response_format: {type: json_object}` stands for.
 const ANY_OBJECT: &str = r#"{"type":"object"}"#;
@@ -20,8 +20,9 @@ const ANY_JSON: &str = "{}";
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     let text = as_text(body)?;
-    let fields = Fields::of_text(text, "the body")?;
-    let (model, model_span) = read_model(text, &fields)?;
+    let document = Document::read(text, "the body")?;
+    let fields = document.fields();
+    let (model, model_span) = read_model(&fields)?;
     read_messages(&fields, Wanted::Check)?;
     let text: Arc<str> = text.into();
     Ok(Request {
@@ -49,10 +50,7 @@ pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
     })
 }
 
-pub(super) fn read_model(
-    text: &str,
-    fields: &Fields<'_>,
-) -> Result<(String, Range<usize>), Malformed> {
+pub(super) fn read_model(fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
     let value = fields.get("model")?.ok_or_else(|| {
         malformed(
             "model",
@@ -69,7 +67,7 @@ pub(super) fn read_model(
             "`model` is blank; name the assistant that is to answer",
         ));
     }
-    Ok((name.into_owned(), span_in(text, value)))
+    Ok((name.into_owned(), value.span()))
 }
 
 fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
@@ -148,8 +146,8 @@ fn read_json_schema(format: &Fields<'_>) -> Result<Arc<str>, Malformed> {
 
 /// The messages of a body that was read before, so that nothing is wrong with them.
 fn messages_of(text: &str) -> Vec<Message> {
-    Fields::of_text(text, "the body")
-        .and_then(|fields| read_messages(&fields, Wanted::Text))
+    Document::read(text, "the body")
+        .and_then(|document| read_messages(&document.fields(), Wanted::Text))
         .unwrap_or_default()
 }
 
@@ -160,7 +158,7 @@ fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Ma
             "`messages` is missing; give an array with one message or more",
         )
     })?;
-    let messages = json::array_of_objects(value).ok_or_else(|| {
+    let messages = json::array(value).ok_or_else(|| {
         let found = describe(value);
         malformed("messages", &format!("`messages` is {found}; give an array"))
     })?;
@@ -171,7 +169,6 @@ fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Ma
         ));
     }
     messages
-        .into_iter()
         .enumerate()
         .map(|(position, message)| {
             read_message(message, format_args!("messages[{position}]"), wanted)
@@ -180,11 +177,11 @@ fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Ma
 }
 
 fn read_message(
-    value: Result<Fields<'_>, Raw<'_>>,
+    value: Raw<'_>,
     place: fmt::Arguments<'_>,
     wanted: Wanted,
 ) -> Result<Message, Malformed> {
-    let fields = value.or_else(|other| object(other, place))?;
+    let fields = object(value, place)?;
     let role = fields
         .get("role")
         .map_err(|problem| problem.within(&place.to_string()))
@@ -242,7 +239,7 @@ pub(super) fn read_content(
         )
     })?;
     let mut text = String::new();
-    for (position, part) in parts.into_iter().enumerate() {
+    for (position, part) in parts.enumerate() {
         let place = format_args!("{place}[{position}]");
         if let Some(piece) = read_part(part, place, wanted)? {
             if !text.is_empty() {

@@ -5,7 +5,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::domain::chat::{Body, Chunk, Delta, Finish, Holds, Usage, UsageReport};
-use crate::wire::json::{Fields, string};
+use crate::wire::json::{Document, Fields, string};
 use crate::wire::openai::answer::{
     CallPiece, finish_of, first_choice, original, read_pieces, read_text, read_usage, stamped,
     thought, told_finish, write_usage,
@@ -37,7 +37,8 @@ impl StreamReader {
         if data.trim() == STREAM_END {
             return Ok(StreamEvent::Done);
         }
-        let fields = Fields::of_text(&data, "the piece")?;
+        let document = Document::read(&data, "the piece")?;
+        let fields = document.fields();
         if let Some(message) = error_message(&fields) {
             return Ok(StreamEvent::Failed(message));
         }
