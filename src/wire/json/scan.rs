@@ -29,8 +29,8 @@ pub(super) struct Place {
     pub(super) kind: Kind,
 }
 
-/// What a value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a value is. Strings are in the order of what it takes to have their text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Null,
     Boolean,
@@ -224,29 +224,70 @@ impl Scanner<'_> {
             return None;
         }
         let mut kind = Kind::Plain;
+        let mut n_plain = 0_u32;
+        'words: while let Some(word) = self.bytes[self.at..].first_chunk() {
+            let word = u64::from_le_bytes(*word);
+            let mut marks = marks(word);
+            n_plain = if marks == 0 { n_plain + 1 } else { 0 };
+            // More than one mark of a word is looked at, since code has an escape every few bytes.
+            while marks != 0 {
+                let behind = self.at + marks.trailing_zeros() as usize / 8;
+                match *self.bytes.get(behind)? {
+                    b'"' => {
+                        self.at = behind + 1;
+                        return Some(kind);
+                    }
+                    b'\\' => {
+                        let (escape, length) = self.escape(behind)?;
+                        kind = kind.max(escape);
+                        let n_passed = behind + length - self.at;
+                        if 8 <= n_passed {
+                            self.at += n_passed;
+                            continue 'words;
+                        }
+                        marks &= u64::MAX << (8 * n_passed);
+                    }
+                    0..=0x1f => return None,
+                    // No mark of its own, only one that its neighbour left.
+                    _ => marks &= marks - 1,
+                }
+            }
+            self.at += 8;
+            // Most stretches are short; a block pays only where two words were plain.
+            while 2 <= n_plain && is_plain_block(&self.bytes[self.at..]) {
+                self.at += BLOCK;
+            }
+        }
+        self.rest_of_string(kind)
+    }
+
+    /// The rest of a string, with which the text ends but for a few bytes.
+    fn rest_of_string(&mut self, mut kind: Kind) -> Option<Kind> {
         loop {
-            self.at += plain(&self.bytes[self.at..]);
             match self.next()? {
                 b'"' => return Some(kind),
-                b'\\' => match self.next()? {
-                    b'u' => {
-                        let digits = self.bytes.get(self.at..self.at + 4)?;
-                        if !digits.iter().all(u8::is_ascii_hexdigit) {
-                            return None;
-                        }
-                        self.at += 4;
-                        kind = Kind::Numbered;
-                    }
-                    b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
-                        if kind == Kind::Plain {
-                            kind = Kind::Escaped;
-                        }
-                    }
-                    _ => return None,
-                },
-                // A control character.
-                _ => return None,
+                b'\\' => {
+                    let (escape, length) = self.escape(self.at - 1)?;
+                    kind = kind.max(escape);
+                    self.at += length - 1;
+                }
+                0..=0x1f => return None,
+                _ => {}
             }
+        }
+    }
+
+    /// What kind of string an escape makes of the one that it stands in, and how long it is.
+    #[inline]
+    fn escape(&self, start: usize) -> Option<(Kind, usize)> {
+        match self.bytes.get(start + 1)? {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some((Kind::Escaped, 2)),
+            b'u' => {
+                let digits = self.bytes.get(start + 2..start + 6)?;
+                let is_number = digits.iter().all(u8::is_ascii_hexdigit);
+                is_number.then_some((Kind::Numbered, 6))
+            }
+            _ => None,
         }
     }
 
@@ -289,25 +330,11 @@ const fn short(number: usize) -> u32 {
     number as u32
 }
 
-/// How many bytes of a string come before the next that is its end, begins an escape or may not stand there.
+/// Marks in a word of a string: the high bit of each byte that is its end, begins an escape or may not stand there,
+/// and of some bytes after such a one.
 #[inline]
-fn plain(bytes: &[u8]) -> usize {
-    let (words, rest) = bytes.as_chunks::<8>();
-    let mut position = 0;
-    while let Some(word) = words.get(position) {
-        let word = u64::from_le_bytes(*word);
-        let found = is_in(word, b'"') | is_in(word, b'\\') | has_control(word);
-        if found != 0 {
-            return position * 8 + found.trailing_zeros() as usize / 8;
-        }
-        position += 1;
-        // Most stretches are short: names, and lines of code with their escapes. A block pays only after two words.
-        while position % 2 == 0 && is_plain_block(&bytes[position * 8..]) {
-            position += BLOCK / 8;
-        }
-    }
-    let is_plain = |byte: &&u8| !ends_plain(**byte);
-    words.len() * 8 + rest.iter().take_while(is_plain).count()
+const fn marks(word: u64) -> u64 {
+    is_in(word, b'"') | is_in(word, b'\\') | has_control(word)
 }
 
 /// Whether a whole block comes before the next byte that ends a plain stretch. Without a branch for each byte, so that
