@@ -6,6 +6,7 @@
 //! way can forget it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -86,6 +87,7 @@ impl Ledger {
             ..Record::default()
         };
         let began = engine.clock().now();
+        engine.n_open.fetch_add(1, Ordering::Relaxed);
         Self {
             record,
             began,
@@ -268,7 +270,7 @@ impl Ledger {
         let record = self.end(self.engine.clock().now());
         let engine = Arc::clone(&self.engine);
         drop(self);
-        engine.log.write(&record).await;
+        engine.log.write(&record, engine.company()).await;
         record
     }
 
@@ -286,6 +288,7 @@ impl Ledger {
             self.record.outcome = Outcome::Abandoned;
         }
         self.sum_up(now);
+        self.engine.n_open.fetch_sub(1, Ordering::Relaxed);
         let record = Arc::new(std::mem::take(&mut self.record));
         tell(&record);
         self.engine.metrics.hand_over(Arc::clone(&record), now);

@@ -17,6 +17,7 @@ pub mod serve;
 mod spent;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -26,8 +27,8 @@ use crate::clock::Clock;
 use crate::domain::name::IntentName;
 use crate::domain::record::EncoderUsed;
 use crate::encoder::{EncoderQueue, Identity};
-use crate::store::RecordLog;
 use crate::store::recent_ids::RecentIds;
+use crate::store::{Company, RecordLog};
 use crate::telemetry::{Metrics, SwapResult};
 
 pub use counting::Counted;
@@ -47,6 +48,8 @@ pub struct Engine {
     metrics: Arc<Metrics>,
     log: RecordLog,
     recent: RecentIds,
+    /// How many ledgers are open.
+    n_open: AtomicUsize,
     /// The encoder as records name it, and the static one.
     encoder_used: Arc<EncoderUsed>,
     static_encoder_used: Option<Arc<EncoderUsed>>,
@@ -84,6 +87,7 @@ impl Engine {
             metrics: parts.metrics,
             log: parts.log,
             recent: RecentIds::default(),
+            n_open: AtomicUsize::new(0),
         })
     }
 
@@ -118,6 +122,14 @@ impl Engine {
     /// The time.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// Whether anybody else is being served, for a request that has closed its ledger.
+    fn company(&self) -> Company {
+        match self.n_open.load(Ordering::Relaxed) {
+            0 => Company::Alone,
+            _ => Company::Others,
+        }
     }
 
     /// Everything counted so far, in the text format that Prometheus scrapes.

@@ -5,4 +5,4 @@ pub mod recent_ids;
 mod record_log;
 pub mod versions;
 
-pub use record_log::{Output, RecordLog, Rotation, Settings, WallClock};
+pub use record_log::{Company, Output, RecordLog, Rotation, Settings, WallClock};

@@ -4,7 +4,8 @@
 //! request hands its line over and, where the output is a folder, waits until the line has been
 //! written to the file: once the caller has the last byte of its answer, a process that dies loses
 //! nothing of it, because the operating system has it. Requests that end together share one write, so
-//! the wait is that of one write, whatever the load.
+//! the wait is that of one write, whatever the load. A request never writes itself, though that would be
+//! quicker: a disk that stands still would take the thread with it that all the others run on.
 
 mod file;
 
@@ -14,7 +15,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 use crate::domain::feedback::Feedback;
 use crate::domain::record::Record;
@@ -58,6 +62,15 @@ pub struct Settings {
     pub on_lost: Arc<dyn Fn() + Send + Sync>,
 }
 
+/// Whether others are being served while a request waits for its record to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Company {
+    /// Nobody: the thread has nothing else to do.
+    Alone,
+    /// Others, who go on meanwhile, and may share the write.
+    Others,
+}
+
 /// The way to the log.
 pub struct RecordLog {
     ways: Vec<Way>,
@@ -69,6 +82,39 @@ pub struct RecordLog {
 struct Way {
     lines: mpsc::Sender<Line>,
     waits: bool,
+}
+
+impl Way {
+    /// Hands an entry over and waits until it is written, but not for ever. An error says why it is lost.
+    async fn write(&self, entry: Entry, company: Company) -> Result<(), &'static str> {
+        const ENDED: &str = "its writer has ended";
+        let (written, mut receipt) = oneshot::channel();
+        let written = Some(written);
+        match self.lines.try_send(Line { entry, written }) {
+            Ok(()) => {}
+            Err(TrySendError::Closed(_)) => return Err(ENDED),
+            Err(TrySendError::Full(line)) => timeout(WRITE_WAIT_MAX, self.lines.send(line))
+                .await
+                .map_err(|_| "its writer does not keep up")?
+                .map_err(|_| ENDED)?,
+        }
+        if company == Company::Alone {
+            // Where both share a processor, the writer is done when this returns. Sleeping until it says so would
+            // take the thread two more changes.
+            std::thread::yield_now();
+        }
+        match receipt.try_recv() {
+            Ok(()) => return Ok(()),
+            Err(TryRecvError::Closed) => return Err(ENDED),
+            Err(TryRecvError::Empty) => {}
+        }
+        if let Ok(written) = timeout(WRITE_WAIT_MAX, receipt).await {
+            return written.map_err(|_| ENDED);
+        }
+        // The writer may still get to it.
+        tracing::error!("a request went on before its line of the log was written");
+        Ok(())
+    }
 }
 
 /// What becomes a line. Its JSON is made by the writer, off the request's path.
@@ -122,13 +168,14 @@ impl RecordLog {
     }
 
     /// Writes a record; done when every folder has it.
-    pub async fn write(&self, record: &Arc<Record>) {
-        self.write_entry(|| Entry::Record(Arc::clone(record))).await;
+    pub async fn write(&self, record: &Arc<Record>, company: Company) {
+        self.write_entry(|| Entry::Record(Arc::clone(record)), company)
+            .await;
     }
 
     /// Writes feedback; done when every folder has it.
     pub async fn write_feedback(&self, feedback: &Arc<Feedback>) {
-        self.write_entry(|| Entry::Feedback(Arc::clone(feedback)))
+        self.write_entry(|| Entry::Feedback(Arc::clone(feedback)), Company::Others)
             .await;
     }
 
@@ -147,38 +194,21 @@ impl RecordLog {
         }
     }
 
-    async fn write_entry(&self, entry: impl Fn() -> Entry) {
+    async fn write_entry(&self, entry: impl Fn() -> Entry, company: Company) {
         for way in &self.ways {
-            let (written, receipt) = oneshot::channel();
-            let line = Line {
-                entry: entry(),
-                written: way.waits.then_some(written),
-            };
-            if !way.waits {
-                // Nobody may be reading the pipe, and that is no reason to answer nobody.
-                if way.lines.try_send(line).is_err() {
-                    self.lost("standard output is not read fast enough");
+            if way.waits {
+                if let Err(reason) = way.write(entry(), company).await {
+                    self.lost(reason);
                 }
                 continue;
             }
-            match tokio::time::timeout(WRITE_WAIT_MAX, way.lines.send(line)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => {
-                    self.lost("its writer has ended");
-                    continue;
-                }
-                Err(_) => {
-                    self.lost("its writer does not keep up");
-                    continue;
-                }
-            }
-            match tokio::time::timeout(WRITE_WAIT_MAX, receipt).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) => self.lost("its writer has ended"),
-                // The writer may still get to it.
-                Err(_) => {
-                    tracing::error!("a request went on before its line of the log was written");
-                }
+            let line = Line {
+                entry: entry(),
+                written: None,
+            };
+            // Nobody may be reading the pipe, and that is no reason to answer nobody.
+            if way.lines.try_send(line).is_err() {
+                self.lost("standard output is not read fast enough");
             }
         }
     }
