@@ -44,9 +44,10 @@ impl Line<'_> {
 
 /// Whether a text can stand between quotes as it is.
 fn needs_no_escape(text: &str) -> bool {
-    let is_odd = |byte: u8| (byte < b' ') | (byte == b'"') | (byte == b'\\');
+    let is_odd =
+        |byte: u8| u8::from(byte < b' ') | u8::from(byte == b'"') | u8::from(byte == b'\\');
     // Without an early end and without a branch, the compiler looks at sixteen bytes in one go.
-    !text.bytes().fold(false, |odd, byte| odd | is_odd(byte))
+    text.bytes().fold(0, |odd, byte| odd | is_odd(byte)) == 0
 }
 
 /// Below this, two numbers of at most three decimals are never the same float, so the decimal that a

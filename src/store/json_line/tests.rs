@@ -103,7 +103,7 @@ fn values() -> impl Strategy<Value = Value> {
         any::<i64>().prop_map(Value::from),
         any::<f64>().prop_map(Value::from),
         ".*".prop_map(Value::from),
-        r#"[ -~]{0,80}"#.prop_map(Value::from),
+        r"[ -~]{0,80}".prop_map(Value::from),
     ];
     leaf.prop_recursive(3, 24, 6, |inner| {
         prop_oneof![

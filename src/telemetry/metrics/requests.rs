@@ -29,7 +29,7 @@ type Counters<L> = Series<L, Counter>;
 
 /// What is counted of finished requests.
 pub(super) struct Requests {
-    requests: Counters<RequestLabels>,
+    ended: Counters<RequestLabels>,
     routed: Counters<RoutedLabels>,
     checked: Counters<RouteLabels>,
     escalations: Counters<EscalationLabels>,
@@ -48,7 +48,7 @@ pub(super) struct Requests {
 impl Default for Requests {
     fn default() -> Self {
         Self {
-            requests: Series::default(),
+            ended: Series::default(),
             routed: Series::default(),
             checked: Series::default(),
             escalations: Series::default(),
@@ -79,7 +79,7 @@ impl Requests {
         registry.register(
             "requests",
             "Requests that ended, by how they ended and whose fault an error was",
-            self.requests.family(),
+            self.ended.family(),
         );
         registry.register(
             "routed",
@@ -209,7 +209,7 @@ impl Requests {
             outcome: record.outcome.as_str(),
             error_type,
         };
-        self.requests.with(labels).inc();
+        self.ended.with(labels).inc();
     }
 
     fn observe_times(&mut self, record: &Record) {
