@@ -4,6 +4,7 @@
 pub mod caller;
 pub mod chat;
 pub mod conversation;
+pub mod decimal;
 pub mod embeddings;
 pub mod event;
 pub mod feedback;

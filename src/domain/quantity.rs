@@ -8,6 +8,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::domain::decimal::Decimal;
+
 /// A point on the process's monotonic clock, counted from its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(Duration);
@@ -144,6 +146,11 @@ impl PicoUsd {
         Self((self.0 as f64 * share.clamp(0.0, 1.0)).round() as u64)
     }
 
+    /// The amount in dollars, to the last digit.
+    pub fn as_decimal(self) -> Decimal {
+        Decimal::short::<12>(self.0)
+    }
+
     /// The amount in dollars.
     #[expect(
         clippy::cast_precision_loss,
@@ -176,9 +183,7 @@ impl Sum for PicoUsd {
 
 impl fmt::Display for PicoUsd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = format!("{:.12}", self.as_usd());
-        let trimmed = digits.trim_end_matches('0').trim_end_matches('.');
-        f.write_str(trimmed)
+        f.write_str(self.as_decimal().as_str())
     }
 }
 

@@ -314,8 +314,18 @@ impl Timings {
 }
 
 /// A duration in milliseconds, to the microsecond.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "2^53 microseconds are 285 years"
+)]
 pub fn as_millis(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
+    as_micros(duration) as f64 / 1e3
+}
+
+/// A duration in microseconds, rounded.
+pub fn as_micros(duration: Duration) -> u64 {
+    let rounded = duration.saturating_add(Duration::from_nanos(500));
+    u64::try_from(rounded.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Serialize for Timings {
@@ -398,6 +408,15 @@ mod tests {
             serde_json::to_string(&Cost::Unknown).unwrap(),
             "\"unknown\""
         );
+    }
+
+    #[test]
+    fn a_duration_is_rounded_to_the_microsecond() {
+        for (nanos, micros) in [(0, 0), (499, 0), (500, 1), (1_499, 1), (1_500, 2)] {
+            assert_eq!(as_micros(Duration::from_nanos(nanos)), micros, "{nanos}");
+        }
+        assert!((as_millis(Duration::from_nanos(1_234_567)) - 1.235).abs() < f64::EPSILON);
+        assert_eq!(as_micros(Duration::MAX), u64::MAX);
     }
 
     #[test]

@@ -3,13 +3,16 @@
 //! A body must say that it is JSON, or say nothing of its kind. A page that a person visits may have the browser send
 //! forms and plain text to any address, one on loopback included, and nobody is asked; JSON it may not.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, HeaderName};
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -91,12 +94,14 @@ fn field_at_fault(problem: &serde_path_to_error::Error<serde_json::Error>) -> Op
 
 /// Refuses what is known to be unfit before a byte of it was read.
 fn acceptable(headers: &HeaderMap, body: &Body) -> Result<(), Error> {
-    if let Some(kind) = text(headers, CONTENT_TYPE).filter(|kind| !is_json(kind)) {
-        return Err(Error::UnsupportedMedia(Media::Kind(kind)));
+    if let Some(kind) = text(headers, &CONTENT_TYPE).filter(|kind| !is_json(kind)) {
+        return Err(Error::UnsupportedMedia(Media::Kind(kind.into_owned())));
     }
-    let is_encoded = |coding: &String| !coding.eq_ignore_ascii_case("identity");
-    if let Some(coding) = text(headers, CONTENT_ENCODING).filter(is_encoded) {
-        return Err(Error::UnsupportedMedia(Media::Encoding(coding)));
+    let is_encoded = |coding: &Cow<'_, str>| !coding.eq_ignore_ascii_case("identity");
+    if let Some(coding) = text(headers, &CONTENT_ENCODING).filter(is_encoded) {
+        return Err(Error::UnsupportedMedia(Media::Encoding(
+            coding.into_owned(),
+        )));
     }
     // What the client says that it will send.
     if (BODY_BYTES_MAX as u64) < body.size_hint().lower() {
@@ -110,18 +115,25 @@ const TOO_LARGE: Error = Error::TooLarge {
 };
 
 /// A header's value; nothing, if it is absent or blank.
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    let value = headers.get(name)?;
-    let text = String::from_utf8_lossy(value.as_bytes()).trim().to_owned();
+fn text<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<Cow<'h, str>> {
+    let value = headers.get(name)?.as_bytes();
+    let text = match String::from_utf8_lossy(value) {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    };
     (!text.is_empty()).then_some(text)
 }
 
 /// Whether a media type is `application/json` or a kind of it, with any parameters.
 fn is_json(kind: &str) -> bool {
+    const JSON: &str = "application/json";
+    // What nearly every client says.
+    if kind == JSON {
+        return true;
+    }
     let essence = kind.split(';').next().unwrap_or_default().trim();
     let essence = essence.to_ascii_lowercase();
-    essence == "application/json"
-        || (essence.starts_with("application/") && essence.ends_with("+json"))
+    essence == JSON || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 async fn collect(body: &mut Body) -> Result<Bytes, Error> {
@@ -149,15 +161,11 @@ async fn collect(body: &mut Body) -> Result<Bytes, Error> {
 /// The next piece of a body, if it comes in time; nothing at its end.
 async fn next_piece(body: &mut Body, until: Instant) -> Result<Option<Bytes>, Error> {
     loop {
-        let pause_ends = Instant::now() + PAUSE_MAX;
-        let limit = if until < pause_ends {
-            BODY_WAIT_MAX
-        } else {
-            PAUSE_MAX
+        // Mostly the body came along with the head, and a timer would be made for nothing.
+        let frame = match body.frame().now_or_never() {
+            Some(frame) => frame,
+            None => frame_in_time(body, until).await?,
         };
-        let frame = timeout_at(pause_ends.min(until), body.frame())
-            .await
-            .map_err(|_| Error::BodyTooSlow { limit })?;
         match frame {
             None => return Ok(None),
             // Trailers say nothing that is asked for.
@@ -174,6 +182,20 @@ async fn next_piece(body: &mut Body, until: Instant) -> Result<Option<Bytes>, Er
             }
         }
     }
+}
+
+type NextFrame = Option<Result<Frame<Bytes>, axum::Error>>;
+
+async fn frame_in_time(body: &mut Body, until: Instant) -> Result<NextFrame, Error> {
+    let pause_ends = Instant::now() + PAUSE_MAX;
+    let limit = if until < pause_ends {
+        BODY_WAIT_MAX
+    } else {
+        PAUSE_MAX
+    };
+    timeout_at(pause_ends.min(until), body.frame())
+        .await
+        .map_err(|_| Error::BodyTooSlow { limit })
 }
 
 /// Takes the rest of a refused body from the line while the refusal is being sent.

@@ -86,8 +86,11 @@ fn stamp(record: &Record, created_unix_s: u64) -> Stamp {
 }
 
 fn whole(dialect: Inbound, answer: Answer, stamp: &Stamp) -> Response {
+    let mut response = Response::new(Body::from(dialect.write_answer(answer, stamp)));
     let json = HeaderValue::from_static("application/json");
-    ([(CONTENT_TYPE, json)], dialect.write_answer(answer, stamp)).into_response()
+    headers::make_room(response.headers_mut());
+    response.headers_mut().insert(CONTENT_TYPE, json);
+    response
 }
 
 fn streamed(

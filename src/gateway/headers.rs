@@ -4,7 +4,8 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::domain::record::{Intent, Outcome, Record, as_millis};
+use crate::domain::decimal::Decimal;
+use crate::domain::record::{Cost, Intent, Outcome, Record, as_micros, as_millis};
 use crate::wire::Inbound;
 
 /// The header by which a caller names a request, and is told its name.
@@ -20,7 +21,15 @@ pub(super) fn request_id(headers: &HeaderMap) -> String {
         .and_then(|value| value.to_str().ok())
         .filter(|id| (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()))
         .filter(|id| id.bytes().all(|byte| byte.is_ascii_graphic()))
-        .map_or_else(|| Uuid::now_v7().to_string(), ToOwned::to_owned)
+        .map_or_else(new_request_id, ToOwned::to_owned)
+}
+
+fn new_request_id() -> String {
+    let mut text = Uuid::encode_buffer();
+    Uuid::now_v7()
+        .hyphenated()
+        .encode_lower(&mut text)
+        .to_owned()
 }
 
 /// The headers of a request that belong to its format.
@@ -37,8 +46,12 @@ pub(super) fn belonging_to(dialect: Inbound, headers: &HeaderMap) -> Vec<(&'stat
 
 /// Tells the request's id under the name that clients of its format look for.
 pub(super) fn name_request(dialect: Inbound, headers: &mut HeaderMap) {
-    if let Some(id) = headers.get(REQUEST_ID).cloned() {
-        headers.insert(HeaderName::from_static(dialect.request_id_header()), id);
+    let name = dialect.request_id_header();
+    // The one that stands there already has this name in most formats.
+    if name != REQUEST_ID
+        && let Some(id) = headers.get(REQUEST_ID).cloned()
+    {
+        headers.insert(HeaderName::from_static(name), id);
     }
 }
 
@@ -75,50 +88,69 @@ const DROPPED_CHARS_MAX: usize = 1024;
 /// About as many as there are, so that they find room at once.
 const HEADERS: usize = 16;
 
+/// Makes room in the headers of an answer for what is told. They are still empty, so nothing has to move.
+pub(super) fn make_room(headers: &mut HeaderMap) {
+    headers.reserve(HEADERS);
+}
+
 /// Writes what is known when the answer begins.
 pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
     headers.reserve(HEADERS);
-    let mut set = |name: HeaderName, value: &str| {
+    let mut set = |name: HeaderName, value: &[u8]| {
         // Names and numbers that were checked when they were read always fit.
-        if let Ok(value) = HeaderValue::from_str(value) {
+        if let Ok(value) = HeaderValue::from_bytes(value) {
             headers.insert(name, value);
         }
     };
-    set(REQUEST_ID, &record.request_id);
+    set(REQUEST_ID, record.request_id.as_bytes());
     if let Some(assistant) = &record.assistant {
-        set(names::ASSISTANT, assistant.as_str());
+        set(names::ASSISTANT, assistant.as_str().as_bytes());
     }
     if let Some(intent) = &record.intent {
-        set(names::INTENT, &intent_told(intent));
+        set(names::INTENT, intent_told(intent).as_bytes());
     }
     if let Some(decision) = &record.decision {
-        set(names::ROUTE, decision.route.as_str());
-        set(names::REASON, decision.reason.as_str());
+        set(names::ROUTE, decision.route.as_str().as_bytes());
+        set(names::REASON, decision.reason.as_str().as_bytes());
     }
     if let Some(served_by) = record.served_by() {
-        set(names::TARGET, served_by.target.as_str());
+        set(names::TARGET, served_by.target.as_str().as_bytes());
         if !served_by.dropped.is_empty() {
-            set(names::DROPPED, &dropped_told(&served_by.dropped));
+            set(names::DROPPED, dropped_told(&served_by.dropped).as_bytes());
         }
     }
     if let Some(verdict) = record.verdicts.last() {
         let word = if verdict.passes() { "passed" } else { "failed" };
-        set(names::VERDICT, &format!("{}:{word}", verdict.check));
+        set(
+            names::VERDICT,
+            format!("{}:{word}", verdict.check).as_bytes(),
+        );
     }
-    let overhead = as_millis(record.timings.overhead());
-    set(names::OVERHEAD, &format!("{overhead:.3}"));
+    let overhead = Decimal::full::<3>(as_micros(record.timings.overhead()));
+    set(names::OVERHEAD, overhead.as_bytes());
     if record.simulated {
-        set(names::SIMULATED, "true");
+        set(names::SIMULATED, b"true");
     }
-    if record.outcome != Outcome::Pending {
-        set(names::COST, &record.cost_usd.to_string());
+    match (&record.outcome, record.cost_usd) {
+        (Outcome::Pending, _) => {}
+        (_, Cost::Known(amount)) => set(names::COST, amount.as_decimal().as_bytes()),
+        (_, Cost::Unknown) => set(names::COST, b"unknown"),
     }
     for (name, count) in [
         (names::ATTEMPTS, record.attempts.len()),
         (names::ESCALATIONS, record.escalations.len()),
         (names::FAILOVERS, record.failovers.len()),
     ] {
-        headers.insert(name, HeaderValue::from(count));
+        headers.insert(name, counted(count));
+    }
+}
+
+/// A count. Nearly always there is one attempt and none of the others, and those values need no memory.
+fn counted(count: usize) -> HeaderValue {
+    match count {
+        0 => HeaderValue::from_static("0"),
+        1 => HeaderValue::from_static("1"),
+        _ => HeaderValue::from(count),
     }
 }
 

@@ -5,17 +5,14 @@
 //! better. Messages of failures never hold the key, the extra headers or the query of the address.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use http_body_util::Full;
-use hyper::header::{
-    ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
-    USER_AGENT,
-};
+use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, StatusCode, Uri};
 use reqwest::Url;
 use tokio::time::{Instant, timeout_at};
@@ -30,8 +27,12 @@ mod client;
 mod embeddings;
 mod reading;
 mod retry_after;
+mod settings;
+
+pub use settings::{Endpoint, KeyHeader, Secret, Settings, SettingsError};
 
 use client::{Connections, Response};
+use settings::{Headers, base};
 
 /// The longest whole answer. The longest outputs are some 0.5 MiB of text; log probabilities of
 /// every token multiply that by fifty.
@@ -39,26 +40,6 @@ const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// How much of an error's body is kept. Errors of APIs are sentences, those of proxies are pages.
 const ERROR_BYTES_MAX: usize = 64 * 1024;
-
-/// How a provider sees us.
-const OUR_NAME: &str = concat!("semroute/", env!("CARGO_PKG_VERSION"));
-
-/// A text that is never printed.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(Arc<str>);
-
-impl Secret {
-    /// Keeps a text secret.
-    pub fn new(text: &str) -> Self {
-        Self(text.into())
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(…)")
-    }
-}
 
 /// Connections to providers, kept open and shared by all callers; a clone shares them too.
 #[derive(Debug, Clone)]
@@ -78,56 +59,6 @@ impl HttpClient {
     }
 }
 
-/// How to reach a provider.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// What it speaks.
-    pub dialect: Outbound,
-    /// What it wants beyond that.
-    pub manners: Manners,
-    /// Its address, up to the path of the dialect: `https://api.openai.com/v1`.
-    pub base_url: String,
-    /// Where below that address requests go.
-    pub endpoint: Endpoint,
-    /// The key that it knows us by.
-    pub api_key: Option<Secret>,
-    /// Where the key goes.
-    pub key_header: KeyHeader,
-    /// Further headers, by name; they replace those that semroute sets itself.
-    pub headers: Vec<(String, Secret)>,
-}
-
-/// Where below a provider's address requests go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Endpoint {
-    /// Where the dialect says.
-    OfDialect,
-    /// To the deployment of the model's name, as Azure has it.
-    AzureDeployment {
-        /// The version of the API.
-        api_version: String,
-    },
-}
-
-/// The header that carries a provider's key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyHeader {
-    /// `authorization`, as a bearer token.
-    Bearer,
-    /// A header of this name, by itself.
-    Named(&'static str),
-}
-
-/// A setting that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {message}")]
-pub struct SettingsError {
-    /// Which one: `base_url`, `api_key`, `headers` or `client`.
-    pub field: &'static str,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
 /// A provider behind HTTP.
 #[derive(Debug)]
 pub struct Caller {
@@ -138,7 +69,7 @@ pub struct Caller {
     endpoint: Endpoint,
     /// The first place that was asked, and how requests name it. Most providers have no other.
     first: OnceLock<(String, Uri)>,
-    headers: HeaderMap,
+    headers: Headers,
 }
 
 impl Caller {
@@ -151,7 +82,7 @@ impl Caller {
             base: base(&settings.base_url)?,
             endpoint: settings.endpoint.clone(),
             first: OnceLock::new(),
-            headers: headers(settings)?,
+            headers: Headers::of(settings)?,
         })
     }
 
@@ -244,14 +175,7 @@ impl Caller {
 
     /// The provider's headers, and over them those of the caller's format that travel along.
     fn headers_for(&self, original: &OriginalRequest, delivery: Delivery) -> HeaderMap {
-        let mut headers = self.headers.clone();
-        // The operator's own header stays.
-        headers
-            .entry(ACCEPT)
-            .or_insert(HeaderValue::from_static(match delivery {
-                Delivery::Whole => "application/json",
-                Delivery::Streamed => "text/event-stream",
-            }));
+        let mut headers = self.headers.accepting(delivery).clone();
         if original.format == self.dialect.format() {
             for (name, value) in &original.headers {
                 if let Ok(value) = HeaderValue::from_str(value) {
@@ -402,74 +326,6 @@ fn causes(error: &(dyn std::error::Error + 'static)) -> String {
         next = cause.source();
     }
     text
-}
-
-/// The address that the paths of requests are appended to.
-fn base(base_url: &str) -> Result<Url, SettingsError> {
-    let unfit = |why: &str| SettingsError {
-        field: "base_url",
-        message: format!("{base_url:?} {why}; give an address such as https://api.openai.com/v1"),
-    };
-    let mut url =
-        Url::parse(base_url.trim()).map_err(|error| unfit(&format!("is no URL ({error})")))?;
-    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
-        return Err(unfit("is not an HTTP address"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(SettingsError {
-            field: "base_url",
-            message: "the address holds a user's name or password; give it as `api_key` or as a header, where it stays secret".to_owned(),
-        });
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(unfit("has a query or a fragment"));
-    }
-    let path = url.path().trim_end_matches('/').to_owned();
-    url.set_path(&path);
-    Ok(url)
-}
-
-fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {
-    let mut headers = HeaderMap::new();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    for &(name, value) in settings.dialect.headers() {
-        headers.insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
-    }
-    headers.insert(USER_AGENT, HeaderValue::from_static(OUR_NAME));
-    if let Some(Secret(key)) = &settings.api_key {
-        if key.trim().is_empty() {
-            return Err(SettingsError {
-                field: "api_key",
-                message: "the key is blank; give one, or leave `api_key` out".to_owned(),
-            });
-        }
-        let (name, value) = match settings.key_header {
-            KeyHeader::Bearer => (AUTHORIZATION, format!("Bearer {}", key.trim())),
-            KeyHeader::Named(name) => (HeaderName::from_static(name), key.trim().to_owned()),
-        };
-        headers.insert(name, secret_value("api_key", &Secret(value.into()))?);
-    }
-    for (name, value) in &settings.headers {
-        let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SettingsError {
-            field: "headers",
-            message: format!("{name:?} cannot be the name of a header; use letters, digits and -"),
-        })?;
-        headers.insert(name, secret_value("headers", value)?);
-    }
-    Ok(headers)
-}
-
-fn secret_value(field: &'static str, Secret(text): &Secret) -> Result<HeaderValue, SettingsError> {
-    let mut value = HeaderValue::from_str(text).map_err(|_| SettingsError {
-        field,
-        message: "the value holds a line break or another character that no header can carry"
-            .to_owned(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 #[cfg(test)]

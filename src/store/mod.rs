@@ -1,5 +1,6 @@
 //! What is kept: the log of records and feedback, and the versions of centroids.
 
+mod json_line;
 pub mod log_reader;
 pub mod recent_ids;
 mod record_log;

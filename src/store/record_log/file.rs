@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::store::json_line;
 use crate::store::record_log::WallClock;
 
 /// The name of the file of records, without its ending.
@@ -76,7 +77,7 @@ impl RotatedFile {
     /// Appends a line, whole in one file. It is there after the next [`Self::flush`].
     pub(super) fn append(&mut self, value: &impl Serialize) -> io::Result<()> {
         let start = self.text.len();
-        if let Err(error) = serde_json::to_writer(&mut self.text, value) {
+        if let Err(error) = json_line::append(&mut self.text, value) {
             self.text.truncate(start);
             return Err(error.into());
         }

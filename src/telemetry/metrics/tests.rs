@@ -1,6 +1,7 @@
 use std::thread;
 
 use super::*;
+use crate::domain::record::Outcome;
 
 /// More than may wait, so that some are counted by those who leave them.
 const MANY: usize = 10_000;
