@@ -13,6 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
 
 /// The longest that a connection may take to send the head of a request, and that it is kept open without one. It is
 /// longer than common clients keep theirs (Go and reqwest 90 s), so that it is they who let go: a connection that the
@@ -22,6 +23,11 @@ const HEAD_WAIT_MAX: Duration = Duration::from_mins(2);
 /// How long requests that are running may take to finish once the server is told to stop. Orchestrators kill what is
 /// there after 30 s, and records must be written by then; a client that reads nothing would never be done.
 const FINISHING_MAX: Duration = Duration::from_secs(25);
+
+/// How often the runtime is woken for nothing. A timer that is due before all others interrupts the thread that waits
+/// for the network, to tell it so: a system call and a turn of the loop, for every request that sets a limit of time.
+/// With this one before them, theirs never are.
+const TICK: Duration = Duration::from_millis(100);
 
 /// The longest head of a request. Tokens and cookies are a few kilobytes.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
@@ -36,7 +42,7 @@ pub(super) async fn serve(
     stop: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
     let connections = GracefulShutdown::new();
-    let mut stop = pin!(stop);
+    let mut stop = pin!(ticking_until(stop));
     loop {
         let (socket, _) = tokio::select! {
             // It waits while the process has no file descriptors left, so that it fails for nothing.
@@ -55,6 +61,19 @@ pub(super) async fn serve(
         tracing::warn!("requests that were not over in time are broken off");
     }
     Ok(())
+}
+
+/// Waits, and wakes the runtime now and then.
+async fn ticking_until(stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = tick.tick() => {}
+        }
+    }
 }
 
 /// Answers the requests of one connection until it ends.
