@@ -2,9 +2,8 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use futures_util::FutureExt;
 use reqwest::Method;
@@ -18,6 +17,7 @@ use semroute::engine::ledger::Ledger;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::binary::Process;
 use crate::engine::{engine_of, said};
 use crate::support::{Reply, Server};
 
@@ -514,58 +514,38 @@ fn folder_text(folder: &Path) -> String {
         .collect()
 }
 
+/// The keys, as a process finds them.
+const KEYS: [(&str, &str); 3] = [
+    ("CLINIC_KEY", CLINIC),
+    ("CLINIC_KEY_NEW", CLINIC_NEW),
+    ("LAB_KEY", LAB),
+];
+
 /// The binary over a configuration, with every line that it can log.
-fn served(folder: &Path, config: &str) -> (Child, String, impl FnOnce(Child) -> String) {
+fn served(folder: &Path, config: &str) -> Process {
     let path = folder.join("semroute.yaml");
     fs::write(&path, config).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_semroute"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(path)
-        .env("SEMROUTE_LOG", "trace")
-        .env("CLINIC_KEY", CLINIC)
-        .env("CLINIC_KEY_NEW", CLINIC_NEW)
-        .env("LAB_KEY", LAB)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut greeting = String::new();
-    while !greeting.contains("try: curl") {
-        assert!(0 < stderr.read_line(&mut greeting).unwrap(), "{greeting}");
-    }
-    let mut said = greeting.clone();
-    let rest = move |mut child: Child| {
-        child.kill().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
-        child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        child.wait().unwrap();
-        said
-    };
-    (child, greeting, rest)
+    let mut environment = KEYS.to_vec();
+    environment.push(("SEMROUTE_LOG", "trace"));
+    Process::start(&path, &environment)
 }
 
 #[tokio::test]
 async fn the_server_says_whether_it_asks_for_keys_and_logs_none() {
     let folder = tempfile::tempdir().unwrap();
-    let (child, greeting, rest) = served(folder.path(), CONFIG);
+    let process = served(folder.path(), CONFIG);
+    let greeting = &process.greeting;
     assert!(greeting.contains("of clinic, lab"), "{greeting}");
     assert!(!greeting.contains("anonymous"), "{greeting}");
-    let url = greeting.split("http://").nth(1).unwrap();
-    let url = url.split_whitespace().next().unwrap();
-    let client = reqwest::Client::new();
-    for key in [CLINIC, LAB, STRANGER] {
-        let request = client.post(format!("http://{url}/v1/chat/completions"));
+    let asking = [CLINIC, LAB, STRANGER];
+    for key in asking {
+        let url = format!("{}/v1/chat/completions", process.url);
+        let request = process.client.post(url);
         let request = request.bearer_auth(key).header("x-api-key", key);
         let reply = request.body(question("common").to_string()).send().await;
         reply.unwrap().text().await.unwrap();
     }
-    let said = rest(child);
+    let said = process.said(asking.len());
     assert!(said.contains("\"tenant\":\"lab\""), "{said}");
     assert!(said.contains("tenant=\"lab\""), "lines were logged: {said}");
     for key in [CLINIC, CLINIC_NEW, LAB, STRANGER] {
@@ -574,12 +554,11 @@ async fn the_server_says_whether_it_asks_for_keys_and_logs_none() {
 
     let open = CONFIG.split("teams:\n").next().unwrap();
     let open = open.replace("teams: [clinic], ", "");
-    let (child, greeting, rest) = served(folder.path(), &open);
+    let greeting = served(folder.path(), &open).said(0);
     assert!(
         greeting.contains("every caller is tenant `anonymous`"),
         "{greeting}"
     );
-    rest(child);
 }
 
 #[test]
@@ -596,9 +575,7 @@ fn whoever_has_the_configuration_may_ask_for_any_route_on_the_command_line() {
             "--config",
         ])
         .arg(path)
-        .env("CLINIC_KEY", CLINIC)
-        .env("CLINIC_KEY_NEW", CLINIC_NEW)
-        .env("LAB_KEY", LAB)
+        .envs(KEYS)
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

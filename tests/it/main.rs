@@ -10,6 +10,7 @@
 mod access;
 mod architecture;
 mod bad_input;
+mod binary;
 mod cli;
 mod config;
 mod costs;
