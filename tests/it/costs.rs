@@ -19,8 +19,8 @@ use serde_json::{Value, json};
 
 use crate::binary::semroute;
 use crate::engine::engine;
-use crate::gateway::{config, metric, upstream};
-use crate::support::Server;
+use crate::support::{Server, metric};
+use crate::upstream::{config, upstream};
 
 const CATALOGUE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/catalogue.json");
 

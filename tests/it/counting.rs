@@ -14,8 +14,8 @@ use semroute::wire::Inbound;
 use serde_json::{Value, json};
 
 use crate::engine::engine_of;
-use crate::gateway::{config, upstream};
 use crate::support::Server;
+use crate::upstream::{config, upstream};
 
 const PATH: &str = "/v1/messages/count_tokens";
 

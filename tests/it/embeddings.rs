@@ -14,8 +14,7 @@ use semroute::config::{Environment, Problem};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::gateway::metric;
-use crate::support::{NO_ENVIRONMENT, Server, shipped_encoder};
+use crate::support::{NO_ENVIRONMENT, Server, metric, shipped_encoder};
 
 const ANSWER: &str = r#"{ "object":"list", "data":[{"object":"embedding","index":0,"embedding":[0.10,-2e-3]}],
  "model":"real-e", "future":1.50, "usage":{"prompt_tokens":1000,"total_tokens":1000} }"#;
