@@ -23,7 +23,7 @@ RIGHT_KEY = "right-key-of-testers"
 WRONG_KEY = "wrong-key-of-nobody"
 N_CALLERS = 64
 
-# An upstream that looks every 50 ms has seen by then that nobody reads, on a machine with other work too.
+# The upstream has seen by then that nobody reads, on a machine with other work too.
 NOTICE_S = 30
 
 # How often it is asked whether something has come to be: often enough that nobody notices the wait, and so seldom that
