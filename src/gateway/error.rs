@@ -1,11 +1,16 @@
 //! From an error to what the caller reads: the one table of statuses, types and codes.
 
-use crate::domain::event::{FailureKind, Fault, UpstreamError};
-use crate::engine::{Error, Media};
-use crate::wire::{ErrorText, Inbound, Malformed};
+use std::time::Duration;
+
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+
+use crate::domain::chat::Format;
+use crate::domain::event::{FailoverReason, Failure, FailureKind, Fault, UpstreamError};
+use crate::engine::error::KeyProblem;
+use crate::engine::{Error, Media};
+use crate::wire::{ErrorText, Inbound, Malformed};
 
 /// The answer that tells an error, in OpenAI's format.
 pub(super) fn respond(error: &Error) -> Response {
@@ -132,33 +137,18 @@ impl From<Malformed> for Error {
 
 /// Every error with its status, type and code, as the documentation lists them.
 pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
-    use std::time::Duration;
+    let row = |error: &Error| {
+        let kind = Inbound::OpenAi.error_kind(error.status());
+        (error.status(), kind, error.code())
+    };
+    one_of_each().iter().map(row).collect()
+}
 
-    use crate::domain::chat::Format;
-    use crate::domain::event::{FailoverReason, Failure};
-    use crate::engine::error::KeyProblem;
-
+/// An error of every kind that has a row of its own.
+fn one_of_each() -> Vec<Error> {
     let words = String::new;
-    let failure = |kind, status: Option<u16>| {
-        Error::Upstream(Failure {
-            kind,
-            message: words(),
-            param: None,
-            upstream: status.map(|status| UpstreamError {
-                status,
-                format: Format::OpenAi,
-                body: "".into(),
-                said: "".into(),
-                retry_after: None,
-            }),
-        })
-    };
-    let fault = Fault {
-        path: words(),
-        keyword: words(),
-        message: words(),
-    };
-    [
+    let limit = Duration::ZERO;
+    vec![
         Error::Invalid {
             param: None,
             message: words(),
@@ -169,29 +159,39 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
             known: Vec::new(),
         },
         Error::TooLarge { bytes_max: 0 },
-        Error::BodyTooSlow {
-            limit: Duration::ZERO,
-        },
+        Error::BodyTooSlow { limit },
         Error::UnsupportedMedia(Media::Kind(words())),
         Error::UnsupportedMedia(Media::Encoding(words())),
-        failure(FailureKind::Unsayable, None),
-        failure(FailureKind::Rejected, Some(422)),
-        failure(
+        upstream(FailureKind::Unsayable, None),
+        upstream(FailureKind::Rejected, Some(422)),
+        upstream(
             FailureKind::Unavailable(FailoverReason::Status429),
             Some(429),
         ),
-        failure(FailureKind::Unavailable(FailoverReason::Connect), None),
-        Error::CascadeExhausted(fault),
+        upstream(FailureKind::Unavailable(FailoverReason::Connect), None),
+        Error::CascadeExhausted(Fault {
+            path: words(),
+            keyword: words(),
+            message: words(),
+        }),
         Error::Overloaded,
-        Error::DeadlineExceeded {
-            limit: Duration::ZERO,
-        },
+        Error::DeadlineExceeded { limit },
         Error::Internal { detail: words() },
     ]
-    .iter()
-    .map(|error| {
-        let kind = Inbound::OpenAi.error_kind(error.status());
-        (error.status(), kind, error.code())
+}
+
+/// The error of a provider that failed so, with this status if it answered.
+fn upstream(kind: FailureKind, status: Option<u16>) -> Error {
+    Error::Upstream(Failure {
+        kind,
+        message: String::new(),
+        param: None,
+        upstream: status.map(|status| UpstreamError {
+            status,
+            format: Format::OpenAi,
+            body: "".into(),
+            said: "".into(),
+            retry_after: None,
+        }),
     })
-    .collect()
 }

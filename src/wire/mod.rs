@@ -18,7 +18,9 @@ use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
 
 mod anthropic;
+mod edit;
 pub mod embeddings;
+mod failure;
 mod gemini;
 mod json;
 mod object;
@@ -343,11 +345,17 @@ impl Outbound {
 
     /// Reads what a provider answered instead of an answer. `status` is any but 2xx.
     pub fn read_failure(self, status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
-        match self {
-            Self::OpenAi => openai::read_failure(status, body, retry_after),
-            Self::Anthropic => anthropic::read_failure(status, body, retry_after),
-            Self::Gemini => gemini::read_failure(status, body, retry_after),
-        }
+        let told = match self {
+            Self::OpenAi => openai::read_error(status, body),
+            Self::Anthropic => anthropic::read_error(status, body),
+            Self::Gemini => gemini::read_error(status, body),
+        };
+        told.into_failure(&failure::Refused {
+            format: self.format(),
+            status,
+            body,
+            retry_after,
+        })
     }
 }
 

@@ -6,15 +6,16 @@ import time
 import traceback
 import urllib.request
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 # The server under test, and a second one of the same configuration that asks for keys, where the binary can.
 URL = os.environ.get("CLIENT_URL", "")
 KEYED_URL = os.environ.get("CLIENT_KEYED_URL", "")
 # The scripted upstream behind both.
 UPSTREAM_URL = os.environ.get("CLIENT_UPSTREAM_URL", "")
-# Whether the server under test is the upstream itself, which shows that a script asks for what is right.
 # The format that the upstream is asked in; in another than the client's, less can be said.
 UPSTREAM_KIND = os.environ.get("CLIENT_UPSTREAM_KIND", "")
+# Whether the server under test is the upstream itself, which shows that a script asks for what is right.
 IS_DIRECT = os.environ.get("CLIENT_DIRECT") == "1"
 
 MODEL = "assistant"
@@ -22,8 +23,12 @@ RIGHT_KEY = "right-key-of-testers"
 WRONG_KEY = "wrong-key-of-nobody"
 N_CALLERS = 64
 
-# An upstream that looks every 50 ms has seen by then that nobody reads, on a machine with other work too.
+# The upstream has seen by then that nobody reads, on a machine with other work too.
 NOTICE_S = 30
+
+# How often it is asked whether something has come to be: often enough that nobody notices the wait, and so seldom that
+# asking costs nothing.
+LOOK_S = 0.05
 
 
 class Skip(Exception):
@@ -74,14 +79,38 @@ def new_slow():
     return f"slow {uuid.uuid4()}"
 
 
+def left_in_mid_stream(stream, n_pieces):
+    """Opens the stream of a long answer, leaves it after some pieces, and waits until the upstream noticed."""
+    prompt = new_slow()
+    streaming = stream(prompt)
+    for _ in range(n_pieces):
+        next(streaming)
+    streaming.close()
+    upstream_sees_cancelled(prompt)
+
+
+def answered_in_parallel(whole, streamed):
+    """Asks in both ways for as many callers as there are, twice: each must hear what it said itself."""
+    def one(number):
+        ask = whole if number % 2 else streamed
+        return ask(f"caller {number} of many")
+
+    with ThreadPoolExecutor(N_CALLERS) as pool:
+        for number, found in enumerate(pool.map(one, range(N_CALLERS * 2))):
+            equal(found, f"heard: caller {number} of many")
+
+
 def upstream_sees_cancelled(prompt):
     """Waits until the upstream noticed that the reader of this prompt's answer went away."""
-    until = time.monotonic() + NOTICE_S
-    while time.monotonic() < until:
-        if prompt in seen("/_cancelled"):
-            return
-        time.sleep(0.05)
-    raise AssertionError(f"the upstream still answered {NOTICE_S}s after its reader went away")
+    within(NOTICE_S, "the upstream noticed that its reader went away", lambda: prompt in seen("/_cancelled"))
+
+
+def within(seconds, what, is_so):
+    """Waits until something is so that nobody tells of; it can only be asked for again and again."""
+    until = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < until, f"not within {seconds}s: {what}"
+        time.sleep(LOOK_S)
 
 
 def seen(path):

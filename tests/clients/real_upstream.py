@@ -12,9 +12,10 @@ import socket
 import subprocess
 import sys
 import tarfile
-import time
 import urllib.request
 from pathlib import Path
+
+import check
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE.parents[1] / "target" / "clients" / "llama"
@@ -73,13 +74,17 @@ def start(server, model, *template):
     command += template
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     url = f"http://127.0.0.1:{port}"
-    for _ in range(600):
+
+    def is_ready():
+        assert process.poll() is None, "the llama.cpp server ended"
         try:
             urllib.request.urlopen(f"{url}/health").close()
-            return process, url
         except OSError:
-            time.sleep(0.1)
-    raise SystemExit("the llama.cpp server did not start")
+            return False
+        return True
+
+    check.within(60, "the llama.cpp server is ready", is_ready)
+    return process, url
 
 
 def main():
@@ -98,7 +103,6 @@ def main():
 def compare(binary, server, model, tools_template):
     import openai
 
-    import check
     from binary import Server
     from check import equal, raised
 
@@ -209,10 +213,7 @@ assistants:
         next(streaming)
         equal(busy(), 1)
         streaming.close()
-        until = time.monotonic() + 10
-        while busy() and time.monotonic() < until:
-            time.sleep(0.05)
-        equal(busy(), 0)
+        check.within(10, "the server works on nothing any more", lambda: busy() == 0)
 
     def busy():
         request = urllib.request.Request(f"{url}/slots", headers={"authorization": f"Bearer {KEY}"})

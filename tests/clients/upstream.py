@@ -8,6 +8,7 @@ many requests came.
 
 import json
 import select
+import socket
 import sys
 import threading
 import time
@@ -22,9 +23,6 @@ DIALECTS = (dialect_openai, dialect_anthropic, dialect_gemini)
 
 # A client that asks the upstream directly is refused with it, as a provider would.
 WRONG_KEY = "wrong-key-of-nobody"
-
-# How often a whole answer that takes long looks whether its reader is still there.
-LOOK_S = 0.05
 
 
 class Gone(Exception):
@@ -98,16 +96,15 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.cancelled.append(asked.said)
 
     def wait(self, seconds):
+        """Lets the time pass that a model takes, and fails as soon as the reader closes the connection."""
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self.look()
-            time.sleep(LOOK_S)
-
-    def look(self):
-        """Fails if the reader closed the connection."""
-        is_readable, _, _ = select.select([self.connection], [], [], 0)
-        if is_readable and not self.connection.recv(1, 2):  # MSG_PEEK
+        is_readable, _, _ = select.select([self.connection], [], [], seconds)
+        if not is_readable:
+            return
+        if not self.connection.recv(1, socket.MSG_PEEK):
             raise Gone
+        # The next request is there already, so nothing tells whether its sender stays. The model takes its time still.
+        time.sleep(max(0, until - time.monotonic()))
 
     def stream(self, events, pause_s):
         self.send_response(200)
@@ -117,9 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         for event in events:
             data = event.encode()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-            if pause_s:
-                time.sleep(pause_s)
-                self.look()
+            self.wait(pause_s)
         self.wfile.write(b"0\r\n\r\n")
 
     def refuse(self, dialect, refusal):

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import anthropic
 from pydantic import BaseModel
@@ -136,25 +135,15 @@ def unknown_model():
 
 
 def cancel_in_mid_stream_reaches_the_upstream():
-    prompt = check.new_slow()
-    streaming = ask(prompt, stream=True)
-    for _ in range(4):
-        next(streaming)
-    streaming.close()
-    check.upstream_sees_cancelled(prompt)
+    check.left_in_mid_stream(lambda prompt: ask(prompt, stream=True), 4)
 
 
 def in_parallel():
-    def one(number):
-        text = f"caller {number} of many"
-        if number % 2:
-            return ask(text).content[0].text, f"heard: {text}"
+    def streamed(text):
         with client.messages.stream(**asked(text)) as streaming:
-            return "".join(streaming.text_stream), f"heard: {text}"
+            return "".join(streaming.text_stream)
 
-    with ThreadPoolExecutor(check.N_CALLERS) as pool:
-        for found, expected in pool.map(one, range(check.N_CALLERS * 2)):
-            equal(found, expected)
+    check.answered_in_parallel(lambda text: ask(text).content[0].text, streamed)
 
 
 if __name__ == "__main__":

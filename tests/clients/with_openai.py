@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
 
 import openai
 from pydantic import BaseModel
@@ -220,12 +219,7 @@ def models():
 
 
 def cancel_in_mid_stream_reaches_the_upstream():
-    prompt = check.new_slow()
-    streaming = ask(prompt, stream=True)
-    for _ in range(3):
-        next(streaming)
-    streaming.close()
-    check.upstream_sees_cancelled(prompt)
+    check.left_in_mid_stream(lambda prompt: ask(prompt, stream=True), 3)
 
 
 def cancel_of_a_whole_answer_reaches_the_upstream():
@@ -236,15 +230,10 @@ def cancel_of_a_whole_answer_reaches_the_upstream():
 
 
 def in_parallel():
-    def one(number):
-        text = f"caller {number} of many"
-        if number % 2:
-            return ask(text).choices[0].message.content, f"heard: {text}"
-        return "".join(chunk.choices[0].delta.content or "" for chunk in ask(text, stream=True)), f"heard: {text}"
+    def streamed(text):
+        return "".join(chunk.choices[0].delta.content or "" for chunk in ask(text, stream=True))
 
-    with ThreadPoolExecutor(check.N_CALLERS) as pool:
-        for found, expected in pool.map(one, range(check.N_CALLERS * 2)):
-            equal(found, expected)
+    check.answered_in_parallel(lambda text: ask(text).choices[0].message.content, streamed)
 
 
 def headers_say_who_answered():

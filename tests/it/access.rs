@@ -1,12 +1,8 @@
-//! Who may ask for what, and what callers say in headers, over real HTTP.
+//! Who may ask for what, by the key of a team, over real HTTP.
 
-use std::fmt::Write;
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
-use futures_util::FutureExt;
 use reqwest::Method;
 use semroute::config::Environment;
 use semroute::domain::caller::Tenant;
@@ -16,15 +12,14 @@ use semroute::engine::Error;
 use semroute::engine::error::KeyProblem;
 use semroute::engine::ledger::Ledger;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 
 use crate::engine::{engine_of, said};
 use crate::support::{Reply, Server};
 
-const CLINIC: &str = "clinic-3f9a1c77e05b";
-const CLINIC_NEW: &str = "clinic-88d02be4416f";
-const LAB: &str = "lab-5c1e9b7730aa42";
-const STRANGER: &str = "stranger-0123456789";
+pub(crate) const CLINIC: &str = "clinic-3f9a1c77e05b";
+pub(crate) const CLINIC_NEW: &str = "clinic-88d02be4416f";
+pub(crate) const LAB: &str = "lab-5c1e9b7730aa42";
+pub(crate) const STRANGER: &str = "stranger-0123456789";
 
 const ENVIRONMENT: Environment = Environment::from_lookup(|name| {
     let key = match name {
@@ -37,7 +32,7 @@ const ENVIRONMENT: Environment = Environment::from_lookup(|name| {
     Some(key.to_owned())
 });
 
-const CONFIG: &str = "
+pub(crate) const CONFIG: &str = "
 providers:
   demo: { kind: simulated }
 models:
@@ -50,25 +45,31 @@ teams:
   lab:    { keys: [env:LAB_KEY] }
 ";
 
-type Headers<'a> = &'a [(&'a str, &'a str)];
+pub(crate) type Headers<'a> = &'a [(&'a str, &'a str)];
 
-struct Guarded {
-    server: Server,
-    folder: tempfile::TempDir,
+pub(crate) struct Guarded {
+    pub(crate) server: Server,
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Guarded {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::of(CONFIG).await
     }
 
-    async fn of(config: &str) -> Self {
+    pub(crate) async fn of(config: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let server = Server::logging(config, ENVIRONMENT, folder.path()).await;
         Self { server, folder }
     }
 
-    async fn send(&self, method: Method, path: &str, headers: Headers<'_>, body: Value) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: Headers<'_>,
+        body: Value,
+    ) -> Reply {
         let mut request = self.server.client.request(method, self.server.url(path));
         for (name, value) in headers {
             request = request.header(*name, value.as_bytes());
@@ -77,42 +78,33 @@ impl Guarded {
         Reply::of(sent.unwrap()).await
     }
 
-    async fn chat(&self, model: &str, headers: Headers<'_>) -> Reply {
+    pub(crate) async fn chat(&self, model: &str, headers: Headers<'_>) -> Reply {
         let path = "/v1/chat/completions";
         self.send(Method::POST, path, headers, question(model))
             .await
     }
 
-    async fn get(&self, path: &str, headers: Headers<'_>) -> Reply {
+    pub(crate) async fn get(&self, path: &str, headers: Headers<'_>) -> Reply {
         self.send(Method::GET, path, headers, Value::Null).await
     }
 
-    fn records(&self) -> Vec<Value> {
+    pub(crate) fn records(&self) -> Vec<Value> {
         let text = fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap();
         let lines = text.lines().map(serde_json::from_str);
         lines.collect::<Result<_, _>>().unwrap()
     }
 
-    fn last_record(&self) -> Value {
+    pub(crate) fn last_record(&self) -> Value {
         self.records().pop().unwrap()
     }
 }
 
-fn question(model: &str) -> Value {
+pub(crate) fn question(model: &str) -> Value {
     json!({ "model": model, "messages": [{ "role": "user", "content": "good morning" }] })
 }
 
-fn bearer(key: &str) -> [(&'static str, String); 1] {
-    [("authorization", format!("Bearer {key}"))]
-}
-
-fn borrowed<'a>(headers: &'a [(&'static str, String)]) -> Vec<(&'static str, &'a str)> {
-    let pairs = headers.iter().map(|(name, value)| (*name, value.as_str()));
-    pairs.collect()
-}
-
 /// Every path that needs a key, with a body that it takes.
-fn guarded_paths() -> Vec<(Method, &'static str, Value)> {
+pub(crate) fn guarded_paths() -> Vec<(Method, &'static str, Value)> {
     let embeddings = json!({ "model": "all-MiniLM-L6-v2", "input": "hello" });
     let batch = json!({ "model": "common", "texts": ["hello"] });
     let feedback = json!({ "request_id": "a", "outcome": "right" });
@@ -349,238 +341,12 @@ teams: { clinic: { keys: [\"file:KEY\"] } }
     assert_eq!(decide(vouched_for).await, Ok(()));
 }
 
-#[tokio::test]
-async fn metadata_and_conversation_are_in_the_record_of_each_endpoint() {
-    let guarded = Guarded::start().await;
-    let headers = [
-        ("x-api-key", LAB),
-        (
-            "x-tfy-metadata",
-            r#"{"project": "search", "run": 7, "live": true}"#,
-        ),
-        ("x-semroute-conversation", "c-1"),
-    ];
-    let before = guarded_paths();
-    let leave_records = before.iter().take(4);
-    for (method, path, body) in leave_records {
-        let reply = guarded
-            .send(method.clone(), path, &headers, body.clone())
-            .await;
-        assert_eq!(reply.status, 200, "{path}: {}", reply.text);
-        let record = guarded.last_record();
-        let expected = json!({ "project": "search", "run": "7", "live": "true" });
-        assert_eq!(record["metadata"], expected, "{path}");
-        assert_eq!(record["conversation"], "c-1", "{path}");
-        assert_eq!(record["tenant"], "lab", "{path}");
-    }
-    guarded.chat("common", &[("x-api-key", LAB)]).await;
-    let record = guarded.last_record();
-    assert_eq!(record.get("metadata"), None);
-    assert_eq!(record.get("conversation"), None);
-}
-
-#[tokio::test]
-async fn headers_that_cannot_be_read_are_the_callers_error() {
-    let guarded = Guarded::start().await;
-    for (name, value) in [
-        ("x-semroute-metadata", "project=search"),
-        ("x-tfy-metadata", r#"{"a": {}}"#),
-        ("x-semroute-conversation", "two words"),
-        ("x-semroute-dry-run", "yes"),
-    ] {
-        let headers = [("x-api-key", LAB), (name, value)];
-        let reply = guarded.chat("common", &headers).await;
-        let code = "invalid_request".to_owned();
-        assert_eq!(reply.error(), (400, code, name.to_owned()));
-        let message = reply.json()["error"]["message"]
-            .as_str()
-            .unwrap()
-            .to_owned();
-        assert!(message.contains(&format!("{value:?}")), "{message}");
-        assert_eq!(guarded.last_record()["tenant"], "lab");
-    }
-    let both = [
-        ("x-api-key", LAB),
-        ("x-semroute-metadata", r#"{"a": 1}"#),
-        ("x-tfy-metadata", r#"{"a": 2}"#),
-    ];
-    assert_eq!(
-        guarded.chat("common", &both).await.error().2,
-        "x-tfy-metadata"
-    );
-}
-
-#[tokio::test]
-async fn a_dry_run_decides_explains_and_asks_nobody() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let provider = format!("{{ kind: openai, base_url: \"http://{address}/v1\" }}");
-    let guarded = Guarded::of(&CONFIG.replace("{ kind: simulated }", &provider)).await;
-    let headers = [("x-api-key", LAB), ("x-semroute-dry-run", "true")];
-    let mut streamed = question("common");
-    streamed["stream"] = json!(true);
-    for body in [question("common"), streamed] {
-        let path = "/v1/chat/completions";
-        let reply = guarded.send(Method::POST, path, &headers, body).await;
-        assert_eq!(reply.status, 200, "{}", reply.text);
-        assert_eq!(reply.header("x-semroute-dry-run"), "true");
-        assert_eq!(reply.header("content-type"), "application/json");
-        assert_eq!(reply.header("x-semroute-attempts"), "0");
-        let text = json!({ "model": "common", "text": "good morning" });
-        let route = guarded
-            .send(Method::POST, "/v1/route", &headers[..1], text)
-            .await;
-        let keys = |reply: &Reply| {
-            let explained = reply.json();
-            let keys = explained.as_object().unwrap().keys().cloned();
-            keys.collect::<Vec<_>>()
-        };
-        assert_eq!(keys(&reply), keys(&route));
-        for key in ["assistant", "route", "reason", "target"] {
-            assert_eq!(reply.json()[key], route.json()[key], "{key}");
-        }
-        let records = guarded.records();
-        let record = &records[records.len() - 2];
-        assert_eq!(record["endpoint"], path);
-        assert_eq!(record["outcome"]["kind"], "decided");
-        assert_eq!(record["attempts"], json!([]));
-    }
-    assert!(
-        listener.accept().now_or_never().is_none(),
-        "somebody was asked"
-    );
-
-    let unknown = guarded.chat("nobody", &headers).await;
-    assert_eq!(unknown.error().1, "model_not_found");
-}
-
-#[tokio::test]
-async fn a_dry_run_that_is_switched_off_answers() {
-    let guarded = Guarded::start().await;
-    let headers = [("x-api-key", LAB), ("x-semroute-dry-run", "false")];
-    let reply = guarded.chat("common", &headers).await;
-    assert_eq!(reply.json()["object"], "chat.completion");
-    assert_eq!(reply.header("x-semroute-dry-run"), "");
-    assert_eq!(guarded.last_record()["outcome"]["kind"], "answered");
-}
-
-#[tokio::test]
-async fn an_id_that_could_not_stand_in_a_line_is_replaced() {
-    let guarded = Guarded::start().await;
-    let longest = "i".repeat(128);
-    for id in ["mine-1", &longest] {
-        let reply = guarded
-            .chat("common", &[("x-api-key", LAB), ("x-request-id", id)])
-            .await;
-        assert_eq!(reply.header("x-request-id"), id);
-    }
-    for id in ["a b", "a\tb", "ü", "", &format!("{longest}i")] {
-        let reply = guarded
-            .chat("common", &[("x-api-key", LAB), ("x-request-id", id)])
-            .await;
-        let given = reply.header("x-request-id").to_owned();
-        assert!(given != id && given.len() == 36, "{id:?} became {given:?}");
-        assert_eq!(guarded.last_record()["request_id"], given);
-    }
-}
-
-#[tokio::test]
-async fn no_answer_record_or_metric_holds_a_key() {
-    let guarded = Guarded::start().await;
-    let mut said = String::new();
-    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER] {
-        for (method, path, body) in guarded_paths() {
-            let headers = bearer(key);
-            let headers = borrowed(&headers);
-            let reply = guarded.send(method, path, &headers, body).await;
-            writeln!(said, "{reply:?}").unwrap();
-        }
-        let differing = [("x-api-key", key), ("api-key", "another-key-00000")];
-        said += &guarded.chat("common", &differing).await.text;
-    }
-    said += &guarded.get("/metrics", &[]).await.text;
-    said += &guarded.get("/readyz", &[]).await.text;
-    said += &folder_text(guarded.folder.path());
-    assert!(said.contains("\"tenant\":\"clinic\""), "the log was read");
-    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER, "another-key-00000"] {
-        assert!(!said.contains(key), "{key} was told");
-    }
-}
-
-fn folder_text(folder: &Path) -> String {
-    let files = fs::read_dir(folder).unwrap();
-    files
-        .map(|file| fs::read_to_string(file.unwrap().path()).unwrap())
-        .collect()
-}
-
-/// The binary over a configuration, with every line that it can log.
-fn served(folder: &Path, config: &str) -> (Child, String, impl FnOnce(Child) -> String) {
-    let path = folder.join("semroute.yaml");
-    fs::write(&path, config).unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_semroute"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-        .arg(path)
-        .env("SEMROUTE_LOG", "trace")
-        .env("CLINIC_KEY", CLINIC)
-        .env("CLINIC_KEY_NEW", CLINIC_NEW)
-        .env("LAB_KEY", LAB)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut stderr = BufReader::new(child.stderr.take().unwrap());
-    let mut greeting = String::new();
-    while !greeting.contains("try: curl") {
-        assert!(0 < stderr.read_line(&mut greeting).unwrap(), "{greeting}");
-    }
-    let mut said = greeting.clone();
-    let rest = move |mut child: Child| {
-        child.kill().unwrap();
-        stderr.read_to_string(&mut said).unwrap();
-        child
-            .stdout
-            .take()
-            .unwrap()
-            .read_to_string(&mut said)
-            .unwrap();
-        child.wait().unwrap();
-        said
-    };
-    (child, greeting, rest)
-}
-
-#[tokio::test]
-async fn the_server_says_whether_it_asks_for_keys_and_logs_none() {
-    let folder = tempfile::tempdir().unwrap();
-    let (child, greeting, rest) = served(folder.path(), CONFIG);
-    assert!(greeting.contains("of clinic, lab"), "{greeting}");
-    assert!(!greeting.contains("anonymous"), "{greeting}");
-    let url = greeting.split("http://").nth(1).unwrap();
-    let url = url.split_whitespace().next().unwrap();
-    let client = reqwest::Client::new();
-    for key in [CLINIC, LAB, STRANGER] {
-        let request = client.post(format!("http://{url}/v1/chat/completions"));
-        let request = request.bearer_auth(key).header("x-api-key", key);
-        let reply = request.body(question("common").to_string()).send().await;
-        reply.unwrap().text().await.unwrap();
-    }
-    let said = rest(child);
-    assert!(said.contains("\"tenant\":\"lab\""), "{said}");
-    assert!(said.contains("tenant=\"lab\""), "lines were logged: {said}");
-    for key in [CLINIC, CLINIC_NEW, LAB, STRANGER] {
-        assert!(!said.contains(key), "{key} was logged");
-    }
-
-    let open = CONFIG.split("teams:\n").next().unwrap();
-    let open = open.replace("teams: [clinic], ", "");
-    let (child, greeting, rest) = served(folder.path(), &open);
-    assert!(
-        greeting.contains("every caller is tenant `anonymous`"),
-        "{greeting}"
-    );
-    rest(child);
-}
+/// The keys, as a process finds them.
+pub(crate) const KEYS: [(&str, &str); 3] = [
+    ("CLINIC_KEY", CLINIC),
+    ("CLINIC_KEY_NEW", CLINIC_NEW),
+    ("LAB_KEY", LAB),
+];
 
 #[test]
 fn whoever_has_the_configuration_may_ask_for_any_route_on_the_command_line() {
@@ -596,9 +362,7 @@ fn whoever_has_the_configuration_may_ask_for_any_route_on_the_command_line() {
             "--config",
         ])
         .arg(path)
-        .env("CLINIC_KEY", CLINIC)
-        .env("CLINIC_KEY_NEW", CLINIC_NEW)
-        .env("LAB_KEY", LAB)
+        .envs(KEYS)
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");

@@ -2,18 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
 use serde_json::Value;
 
-fn semroute(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_semroute"))
-        .args(arguments)
-        .env_remove("SEMROUTE_LOG")
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap()
-}
+use crate::binary::semroute;
 
 fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -18,19 +17,12 @@ use semroute::engine::serve::Piece;
 use semroute::wire::Inbound;
 use serde_json::{Value, json};
 
+use crate::binary::semroute;
 use crate::engine::engine;
-use crate::gateway::{config, metric, upstream};
-use crate::support::Server;
+use crate::support::{Server, metric};
+use crate::upstream::{config, upstream};
 
 const CATALOGUE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/models/catalogue.json");
-
-fn semroute(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_semroute"))
-        .args(arguments)
-        .env_remove("SEMROUTE_LOG")
-        .output()
-        .unwrap()
-}
 
 fn said(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()

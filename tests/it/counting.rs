@@ -1,7 +1,7 @@
 //! Counting tokens: for callers who ask, and for records, without holding anybody up.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -14,8 +14,8 @@ use semroute::wire::Inbound;
 use serde_json::{Value, json};
 
 use crate::engine::engine_of;
-use crate::gateway::{config, upstream};
 use crate::support::Server;
+use crate::upstream::{config, upstream};
 
 const PATH: &str = "/v1/messages/count_tokens";
 
@@ -155,9 +155,12 @@ fn whoever_leaves_is_not_waited_for_and_counted_all_the_same() {
 #[test]
 fn what_a_runtime_had_no_time_to_count_is_counted_when_it_ends() {
     let folder = tempfile::tempdir().unwrap();
+    let (stopped, is_stopped) = mpsc::channel();
+    let (end, may_end) = mpsc::channel::<()>();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(1)
+        .on_thread_stop(move || stopped.send(()).unwrap())
         .build()
         .unwrap();
     let engine = runtime.block_on(async {
@@ -166,16 +169,18 @@ fn what_a_runtime_had_no_time_to_count_is_counted_when_it_ends() {
         let mut pieces = answered(&engine).await;
         assert!(matches!(pieces.next().await, Some(Piece::Chunk(_))));
         // The only thread there is has something else to do until the runtime ends.
-        let (begun, is_begun) = std::sync::mpsc::channel();
+        let (begun, is_begun) = mpsc::channel();
         tokio::task::spawn_blocking(move || {
             begun.send(()).unwrap();
-            std::thread::sleep(Duration::from_millis(50));
+            may_end.recv().unwrap();
         });
         is_begun.recv().unwrap();
         drop(pieces);
         engine
     });
-    drop(runtime);
+    runtime.shutdown_background();
+    end.send(()).unwrap();
+    is_stopped.recv().unwrap();
     drop(engine);
     assert_eq!(counted_in(folder.path())["counted_by"], "semroute");
 }

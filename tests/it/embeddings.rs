@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,8 +13,7 @@ use semroute::config::{Environment, Problem};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::gateway::metric;
-use crate::support::{NO_ENVIRONMENT, Server, shipped_encoder};
+use crate::support::{NO_ENVIRONMENT, Server, metric, shipped_encoder};
 
 const ANSWER: &str = r#"{ "object":"list", "data":[{"object":"embedding","index":0,"embedding":[0.10,-2e-3]}],
  "model":"real-e", "future":1.50, "usage":{"prompt_tokens":1000,"total_tokens":1000} }"#;
@@ -28,7 +26,7 @@ type Seen = Arc<Mutex<Vec<(String, String, String)>>>;
     clippy::disallowed_methods,
     reason = "the server ends with the test's runtime"
 )]
-async fn upstream(status: u16, wait: Duration, answer: &'static str) -> (SocketAddr, Seen) {
+async fn upstream(status: u16, answer: &'static str) -> (SocketAddr, Seen) {
     let seen = Seen::default();
     let kept = Arc::clone(&seen);
     let handler = move |uri: Uri, headers: HeaderMap, body: Bytes| async move {
@@ -39,7 +37,6 @@ async fn upstream(status: u16, wait: Duration, answer: &'static str) -> (SocketA
             key.map_or_else(String::new, |it| it.to_str().unwrap().to_owned()),
             String::from_utf8(body.to_vec()).unwrap(),
         ));
-        tokio::time::sleep(wait).await;
         let status = StatusCode::from_u16(status).unwrap();
         (status, [("retry-after", "7")], answer)
     };
@@ -68,7 +65,7 @@ const ASKED: &str = r#"{"input":["\u00e9", "b"], "model" : "vectors", "dimension
 
 #[tokio::test]
 async fn a_providers_model_embeds_and_all_but_its_name_travels_verbatim() {
-    let (address, seen) = upstream(200, Duration::ZERO, ANSWER).await;
+    let (address, seen) = upstream(200, ANSWER).await;
     let server = Server::start(Some(&config(&at(address), ""))).await;
     let reply = server.post("/v1/embeddings", ASKED).await;
     assert_eq!((reply.status, reply.text.as_str()), (200, ANSWER));
@@ -90,7 +87,7 @@ async fn a_providers_model_embeds_and_all_but_its_name_travels_verbatim() {
 
 #[tokio::test]
 async fn the_record_tells_the_attempt_its_tokens_and_its_cost() {
-    let (address, _) = upstream(200, Duration::ZERO, ANSWER).await;
+    let (address, _) = upstream(200, ANSWER).await;
     let folder = tempfile::tempdir().unwrap();
     let text = config(&at(address), "");
     let server = Server::logging(&text, NO_ENVIRONMENT, folder.path()).await;
@@ -111,7 +108,7 @@ async fn the_record_tells_the_attempt_its_tokens_and_its_cost() {
 
 #[tokio::test]
 async fn what_a_provider_does_not_tell_costs_an_unknown_amount() {
-    let (address, _) = upstream(200, Duration::ZERO, r#"{"data":[]}"#).await;
+    let (address, _) = upstream(200, r#"{"data":[]}"#).await;
     let server = Server::start(Some(&config(&at(address), ""))).await;
     let reply = server.post("/v1/embeddings", ASKED).await;
     assert_eq!(reply.status, 200);
@@ -129,7 +126,7 @@ async fn the_failures_of_a_provider_are_told_as_those_of_a_conversation_are() {
         (200, "<html>", (502, "upstream_unavailable", "")),
         (200, r#"{"error":"x"}"#, (502, "upstream_unavailable", "")),
     ] {
-        let (address, _) = upstream(status, Duration::ZERO, answer).await;
+        let (address, _) = upstream(status, answer).await;
         let server = Server::start(Some(&config(&at(address), ""))).await;
         let reply = server.post("/v1/embeddings", ASKED).await;
         let (status, code, param) = reply.error();
@@ -150,7 +147,9 @@ async fn the_failures_of_a_provider_are_told_as_those_of_a_conversation_are() {
 
 #[tokio::test]
 async fn a_provider_that_takes_too_long_is_given_up() {
-    let (address, _) = upstream(200, Duration::from_mins(1), ANSWER).await;
+    // Connections are made, and nobody ever takes them up.
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
     let text = config(&at(address), ", timeout: { whole: 50ms }");
     let reply = Server::start(Some(&text)).await;
     let reply = reply.post("/v1/embeddings", ASKED).await;
@@ -166,7 +165,7 @@ async fn a_provider_that_takes_too_long_is_given_up() {
 
 #[tokio::test]
 async fn only_the_models_on_the_list_are_asked_beside_the_encoder() {
-    let (address, seen) = upstream(200, Duration::ZERO, ANSWER).await;
+    let (address, seen) = upstream(200, ANSWER).await;
     let server = Server::start(Some(&config(&at(address), ""))).await;
     let listed = server.get("/v1/models").await.json();
     let ids: Vec<&str> = listed["data"]
@@ -195,7 +194,7 @@ async fn only_the_models_on_the_list_are_asked_beside_the_encoder() {
 
 #[tokio::test]
 async fn a_key_of_any_team_will_do_and_none_will_not() {
-    let (address, seen) = upstream(200, Duration::ZERO, ANSWER).await;
+    let (address, seen) = upstream(200, ANSWER).await;
     let text = format!(
         "{}teams:\n  clinic: {{ keys: [env:KEY] }}\n",
         config(&at(address), "")
@@ -216,7 +215,7 @@ async fn a_key_of_any_team_will_do_and_none_will_not() {
 
 #[tokio::test]
 async fn azure_is_asked_at_its_deployment() {
-    let (address, seen) = upstream(200, Duration::ZERO, ANSWER).await;
+    let (address, seen) = upstream(200, ANSWER).await;
     let text = config(
         &format!("kind: azure, base_url: \"http://{address}\", api_key: env:KEY"),
         "",

@@ -3,9 +3,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -13,82 +12,33 @@ use std::time::Duration;
 use semroute::clock::{Clock, SystemClock};
 use serde_json::{Value, json};
 
+use crate::binary::{Process, semroute};
+
 /// How long a test waits for the server to notice something. It looks ten times a second here.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A process that serves, and ends with the test.
-struct Process {
-    child: Child,
-    url: String,
-    client: reqwest::Client,
+async fn digest(server: &Process) -> String {
+    let url = format!("{}/readyz", server.url);
+    let ready = server.client.get(url).send().await;
+    let ready: Value = serde_json::from_str(&ready.unwrap().text().await.unwrap()).unwrap();
+    ready["centroid_digest"].as_str().unwrap().to_owned()
 }
 
-impl Process {
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_semroute"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--config"])
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let url = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| {
-                line.split_once("listens on ")
-                    .map(|(_, url)| url.to_owned())
-            })
-            .expect("the server says where it listens");
-        // Read on, or the server would wait for somebody to read its log.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self {
-            child,
-            url,
-            client: reqwest::Client::new(),
+/// Asks for decisions until other centroids are in force, and fails if any request does.
+async fn swapped_from(server: &Process, digest: &str) -> String {
+    let clock = SystemClock::start();
+    loop {
+        let decision = server
+            .post("/v1/route", &json!({"text": "translate this"}))
+            .await;
+        let found = decision["centroid_digest"].as_str().unwrap().to_owned();
+        if found != digest {
+            return found;
         }
-    }
-
-    async fn post(&self, path: &str, body: &Value) -> Value {
-        let url = format!("{}{path}", self.url);
-        let sent = self.client.post(url).body(body.to_string()).send().await;
-        let response = sent.unwrap();
-        let status = response.status();
-        let text = response.text().await.unwrap();
-        assert!(status.is_success(), "{status}: {text}");
-        serde_json::from_str(&text).unwrap()
-    }
-
-    async fn digest(&self) -> String {
-        let ready = self.client.get(format!("{}/readyz", self.url)).send().await;
-        let ready: Value = serde_json::from_str(&ready.unwrap().text().await.unwrap()).unwrap();
-        ready["centroid_digest"].as_str().unwrap().to_owned()
-    }
-
-    /// Asks for decisions until other centroids are in force, and fails if any request does.
-    async fn swapped_from(&self, digest: &str) -> String {
-        let clock = SystemClock::start();
-        loop {
-            let decision = self
-                .post("/v1/route", &json!({"text": "translate this"}))
-                .await;
-            let found = decision["centroid_digest"].as_str().unwrap().to_owned();
-            if found != digest {
-                return found;
-            }
-            assert!(
-                clock.now().elapsed() < PATIENCE,
-                "the server swaps its centroids"
-            );
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        assert!(
+            clock.now().elapsed() < PATIENCE,
+            "the server swaps its centroids"
+        );
     }
 }
 
@@ -133,13 +83,6 @@ impl Load {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
     }
-}
-
-fn semroute(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_semroute"))
-        .args(arguments)
-        .output()
-        .unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -272,8 +215,8 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     succeeded(&learn(&[&labels, "--out", &set]));
 
     let config = config(folder);
-    let server = Process::start(&config);
-    let before = server.digest().await;
+    let server = Process::start(&config, &[]);
+    let before = digest(&server).await;
     let asked = train.iter().skip(300).take(162).cloned();
     let prompts: Vec<Value> = asked.chain(rows("test.jsonl")).collect();
     assert_eq!(prompts.len(), 500);
@@ -286,7 +229,7 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
     );
     assert!(trained.contains("against the base"), "{trained}");
     assert_eq!(
-        server.digest().await,
+        digest(&server).await,
         before,
         "a version that was added is not in force"
     );
@@ -326,10 +269,10 @@ async fn five_hundred_prompts_fifty_corrections_and_back_again() {
 async fn put_in_force_and_back(server: &Process, set: &str, before: &str) {
     let load = Load::on(&server.url);
     succeeded(&semroute(&["promote", set, "2"]));
-    let after = server.swapped_from(before).await;
-    assert_eq!(server.digest().await, after);
+    let after = swapped_from(server, before).await;
+    assert_eq!(digest(server).await, after);
     succeeded(&semroute(&["rollback", set]));
-    assert_eq!(server.swapped_from(&after).await, before);
+    assert_eq!(swapped_from(server, &after).await, before);
     assert!(Load::CALLERS < load.end(), "callers were served throughout");
 }
 
@@ -461,7 +404,7 @@ async fn a_killed_process_loses_no_finished_request() {
     succeeded(&semroute(&[
         "train", &labels, "--out", &set, "--rule", "centroid",
     ]));
-    let mut server = Process::start(&config(folder));
+    let mut server = Process::start(&config(folder), &[]);
     let mut n = 0;
     for round in 0..5 {
         for stream in [false, true] {
@@ -485,9 +428,7 @@ async fn a_killed_process_loses_no_finished_request() {
         server.post("/v1/route", &json!({"text": "hello"})).await;
         n += 1;
     }
-    // SIGKILL: nothing in the process gets to run any more.
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.kill();
     let text = fs::read_to_string(folder.join("log/records.jsonl")).unwrap();
     assert_eq!(text.lines().count(), n);
     assert!(

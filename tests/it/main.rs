@@ -9,9 +9,14 @@
 
 mod access;
 mod architecture;
+mod bad_http;
 mod bad_input;
+mod binary;
+mod caller_headers;
 mod cli;
 mod config;
+mod config_keys;
+mod config_teams;
 mod costs;
 mod counting;
 mod dialects;
@@ -28,5 +33,7 @@ mod messages;
 mod mutations;
 mod providers;
 mod saturation;
+mod secrecy;
 mod static_encoder;
 mod support;
+mod upstream;

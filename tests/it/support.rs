@@ -168,3 +168,11 @@ impl Reply {
         (self.status, word("code"), word("param"))
     }
 }
+
+/// The value of a metric whose line holds all of these words.
+pub(crate) fn metric(text: &str, name: &str, words: &[&str]) -> Option<f64> {
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(name) && words.iter().all(|word| line.contains(word)))?;
+    line.rsplit(' ').next()?.parse().ok()
+}

@@ -119,8 +119,8 @@ async fn call_all(arguments: &Arguments, labels: &[Row]) -> anyhow::Result<Repor
             let (client, url, clock) = (&client, &url, &clock);
             async move {
                 let early = due(position).saturating_sub(clock.now().since(began));
-                // Calls are made when they are due: at a rate, waiting is the work.
                 if !early.is_zero() {
+                    // Calls are made when they are due: at a rate, waiting is the work.
                     tokio::time::sleep(early).await;
                 }
                 let start = if arguments.rate.is_some() {

@@ -50,6 +50,7 @@ async fn a_body_that_stalls_is_given_up() {
 #[tokio::test(start_paused = true)]
 async fn a_body_that_trickles_in_is_given_up_as_well() {
     let trickling = stream::repeat(()).then(|()| async {
+        // The pause between two pieces; it takes no time, since the clock is the test's.
         tokio::time::sleep(PAUSE_MAX / 2).await;
         Piece::Ok(" ".into())
     });

@@ -230,6 +230,7 @@ async fn in_time(wait: Duration, limit: Duration, reason: FailoverReason) -> Res
     if wait.is_zero() {
         return Ok(());
     }
+    // The wait is what the script asks for: a model that takes its time is what is simulated.
     timeout(limit, sleep(wait)).await.map_err(|_| {
         let message = "the simulated model is scripted to take longer than the timeout";
         Failure::unavailable(reason, message)

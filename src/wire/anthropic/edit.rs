@@ -4,28 +4,19 @@
 //! A thought without a signature came from a model of another provider, which answered an earlier
 //! turn of the conversation. The format refuses it, so it goes, and is listed.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
-use crate::domain::chat::{Delivery, Request};
-
+use crate::domain::chat::Request;
+use crate::wire::edit::{Edit, apply, redirect};
 use crate::wire::json::{Document, Fields, Raw, array, holds, string};
 use crate::wire::{Writing, Written};
 
-/// A place in a text and what shall stand there.
-struct Edit {
-    span: Range<usize>,
-    text: Cow<'static, str>,
-}
-
 pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> Written {
     let text = &request.original.text;
-    let mut edits = vec![Edit {
-        span: request.original.model_span.clone(),
-        text: serde_json::Value::from(writing.model).to_string().into(),
-    }];
-    if request.delivery != writing.delivery {
-        redirect(text, writing.delivery, &mut edits);
+    let mut edits = vec![Edit::naming(&request.original, writing.model)];
+    // The text was read before, so it is well-formed; it is read again only where it must change.
+    if request.delivery != writing.delivery
+        && let Ok(document) = Document::read(text, "the body")
+    {
+        redirect(text, &document.fields(), writing.delivery, &mut edits);
     }
     let mut dropped = Vec::new();
     // Bodies are long and such thoughts rare, so the text is not taken apart to look for them.
@@ -58,10 +49,8 @@ fn leave_out_unsigned(text: &str, edits: &mut Vec<Edit>, dropped: &mut Vec<Strin
         }
         let kept = blocks.iter().zip(&is_kept).filter(|(_, is_kept)| **is_kept);
         let kept: Vec<&str> = kept.map(|(block, _)| block.get()).collect();
-        edits.push(Edit {
-            span: content.span(),
-            text: format!("[{}]", kept.join(",")).into(),
-        });
+        let kept = format!("[{}]", kept.join(","));
+        edits.push(Edit::replace(content, kept));
         let left = is_kept.iter().enumerate().filter(|(_, is_kept)| !**is_kept);
         dropped.extend(left.map(|(block, _)| format!("messages[{position}].content[{block}]")));
     }
@@ -73,42 +62,4 @@ fn is_unsigned(block: Raw<'_>) -> bool {
     };
     let word = |name: &str| fields.find(name).and_then(string);
     word("type").as_deref() == Some("thinking") && word("signature").as_deref() == Some("")
-}
-
-fn redirect(text: &str, delivery: Delivery, edits: &mut Vec<Edit>) {
-    let value = match delivery {
-        Delivery::Whole => "false",
-        Delivery::Streamed => "true",
-    };
-    // The text was read before, so it is well-formed; it is read again only where it must change.
-    let Ok(document) = Document::read(text, "the body") else {
-        return;
-    };
-    let fields = document.fields();
-    let n_before = edits.len();
-    edits.extend(fields.all("stream").map(|old| Edit {
-        span: old.span(),
-        text: value.into(),
-    }));
-    if edits.len() == n_before {
-        let inside = text.find('{').map_or(0, |brace| brace + 1);
-        edits.push(Edit {
-            span: inside..inside,
-            text: format!("\"stream\":{value},").into(),
-        });
-    }
-}
-
-fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.span.start);
-    let n_new: usize = edits.iter().map(|edit| edit.text.len()).sum();
-    let mut written = String::with_capacity(text.len() + n_new);
-    let mut copied = 0;
-    for edit in &edits {
-        written.push_str(&text[copied..edit.span.start]);
-        written.push_str(&edit.text);
-        copied = edit.span.end;
-    }
-    written.push_str(&text[copied..]);
-    written
 }

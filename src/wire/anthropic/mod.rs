@@ -21,7 +21,7 @@ pub(super) use answer::{read_answer, write_answer};
 pub(super) use compose::write_conversation;
 pub use count::{Countable, read_countable};
 pub(super) use edit::edit_request;
-pub(super) use failure::{error_kind, read_failure, write_error};
+pub(super) use failure::{error_kind, read_error, write_error};
 pub(super) use request::read_request;
 pub(super) use stream_reader::StreamReader;
 pub(super) use stream_writer::StreamWriter;

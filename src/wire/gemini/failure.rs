@@ -5,12 +5,9 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::domain::chat::Format;
-use crate::domain::event::{FailoverReason, Failure, FailureKind, UpstreamError};
+use crate::domain::event::FailoverReason;
+use crate::wire::failure::{LOGGED_CHARS_MAX, Told};
 use crate::wire::json::shortened;
-
-/// How much of a provider's error goes into the log's sentence; the body is kept beside it.
-const LOGGED_CHARS_MAX: usize = 300;
 
 /// The longest wait that is believed. A longer one is a mistake, and some clocks cannot hold it.
 const WAIT_S_MAX: f64 = 86_400.0;
@@ -56,28 +53,14 @@ impl Said {
     }
 }
 
-pub(crate) fn read_failure(status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
+/// Reads what a provider answered instead of an answer.
+pub(crate) fn read_error(status: u16, body: &str) -> Told {
     let error = Said::of_body(body).unwrap_or_default();
-    let said = match error.message.as_str() {
-        "" => body.trim(),
-        message => message,
-    };
-    let message = format!(
-        "the provider answered {status}: {}",
-        shortened(said, LOGGED_CHARS_MAX)
-    );
-    let is_error = (400..=599).contains(&status);
-    Failure {
-        kind: kind_of(status, &error),
-        message,
-        param: None,
-        upstream: is_error.then(|| UpstreamError {
-            status,
-            format: Format::Gemini,
-            body: body.into(),
-            said: said.into(),
-            retry_after: retry_after.or_else(|| error.retry_delay()),
-        }),
+    let is_ours = status == 400 && error.blames_configuration();
+    Told {
+        reason: is_ours.then_some(FailoverReason::Status4xx),
+        retry_after: error.retry_delay(),
+        message: Some(error.message).filter(|message| !message.is_empty()),
     }
 }
 
@@ -88,20 +71,6 @@ pub(super) fn words(error: &str) -> String {
     message
         .filter(|message| !message.is_empty())
         .unwrap_or_else(|| shortened(error, LOGGED_CHARS_MAX).into_owned())
-}
-
-fn kind_of(status: u16, error: &Said) -> FailureKind {
-    let reason = match status {
-        400 if error.blames_configuration() => FailoverReason::Status4xx,
-        // Bad request, content too large, unsupported media type, unprocessable content.
-        400 | 413 | 415 | 422 => return FailureKind::Rejected,
-        429 => FailoverReason::Status429,
-        400..=499 => FailoverReason::Status4xx,
-        500..=599 => FailoverReason::Status5xx,
-        // A redirect, or a success that is none: the address is not that of an API.
-        _ => FailoverReason::Malformed,
-    };
-    FailureKind::Unavailable(reason)
 }
 
 #[cfg(test)]

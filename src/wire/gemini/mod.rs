@@ -13,7 +13,7 @@ mod stream;
 mod thinking;
 
 pub(super) use answer::read_answer;
-pub(super) use failure::read_failure;
+pub(super) use failure::read_error;
 pub(super) use request::{path, write_conversation};
 pub(super) use stream::StreamReader;
 

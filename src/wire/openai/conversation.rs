@@ -44,10 +44,10 @@ pub(crate) fn read_conversation(text: &str) -> Result<Understood, Malformed> {
     let conversation = Conversation {
         turns: read_turns(&mut body, &mut dropped)?,
         tools: read_tools(&mut body, &mut dropped)?,
-        tool_choice: read_tool_choice(&mut body)?,
+        tool_choice: read_tool_choice(&mut body, &mut dropped)?,
         parallel_tool_calls: body.boolean("parallel_tool_calls")?.map(parallel_calls),
         sampling: read_sampling(&mut body)?,
-        structure: read_structure(&mut body)?,
+        structure: read_structure(&mut body, &mut dropped)?,
         thinking: read_thinking(&mut body)?,
         choices: body.count("n")?,
         logprobs: read_logprobs(&mut body)?,
@@ -106,7 +106,10 @@ fn read_tool(value: Value, path: &str, dropped: &mut Vec<String>) -> Result<Tool
     Ok(read)
 }
 
-fn read_tool_choice(body: &mut Object) -> Result<Option<ToolChoice>, Malformed> {
+fn read_tool_choice(
+    body: &mut Object,
+    dropped: &mut Vec<String>,
+) -> Result<Option<ToolChoice>, Malformed> {
     const WANTED: &str =
         "auto, none, required or {\"type\": \"function\", \"function\": {\"name\": …}}";
     let Some(value) = body.take("tool_choice") else {
@@ -120,10 +123,23 @@ fn read_tool_choice(body: &mut Object) -> Result<Option<ToolChoice>, Malformed> 
         None => {
             let name = value.pointer("/function/name").and_then(Value::as_str);
             let name = name.ok_or_else(|| wrong("tool_choice", &value, WANTED))?;
-            ToolChoice::Named(name.to_owned())
+            let named = ToolChoice::Named(name.to_owned());
+            drop_beside_name(value, dropped)?;
+            named
         }
     };
     Ok(Some(choice))
+}
+
+/// Lists what the choice of one tool says beyond its name.
+fn drop_beside_name(choice: Value, dropped: &mut Vec<String>) -> Result<(), Malformed> {
+    let mut choice = Object::of(choice, "tool_choice")?;
+    choice.skip("type");
+    let mut function = choice.needed_object("function")?;
+    function.skip("name");
+    function.drop_rest(dropped);
+    choice.drop_rest(dropped);
+    Ok(())
 }
 
 fn read_sampling(body: &mut Object) -> Result<Sampling, Malformed> {
@@ -157,34 +173,40 @@ fn read_stop(body: &mut Object) -> Result<Vec<String>, Malformed> {
         .collect()
 }
 
-fn read_structure(body: &mut Object) -> Result<Option<Structure>, Malformed> {
+fn read_structure(
+    body: &mut Object,
+    dropped: &mut Vec<String>,
+) -> Result<Option<Structure>, Malformed> {
     let Some(mut format) = body.object("response_format")? else {
         return Ok(None);
     };
     let kind = format.needed_string("type")?;
-    match kind.as_str() {
-        "text" => Ok(None),
-        "json_object" => Ok(Some(Structure::JsonObject)),
-        "json_schema" => {
-            let mut named = format.needed_object("json_schema")?;
-            let path = named.path_of("schema");
-            Ok(Some(Structure::Schema {
-                name: named.string("name")?,
-                strict: named.boolean("strict")?,
-                schema: named
-                    .take("schema")
-                    .ok_or_else(|| missing(&path, "a JSON Schema"))?,
-            }))
-        }
+    let structure = match kind.as_str() {
+        "text" => None,
+        "json_object" => Some(Structure::JsonObject),
+        "json_schema" => Some(read_schema(&mut format, dropped)?),
         _ => {
             let path = format.path_of("type");
-            Err(wrong(
-                &path,
-                &kind.into(),
-                "text, json_object or json_schema",
-            ))
+            let wanted = "text, json_object or json_schema";
+            return Err(wrong(&path, &kind.into(), wanted));
         }
-    }
+    };
+    format.drop_rest(dropped);
+    Ok(structure)
+}
+
+fn read_schema(format: &mut Object, dropped: &mut Vec<String>) -> Result<Structure, Malformed> {
+    let mut named = format.needed_object("json_schema")?;
+    let path = named.path_of("schema");
+    let structure = Structure::Schema {
+        name: named.string("name")?,
+        strict: named.boolean("strict")?,
+        schema: named
+            .take("schema")
+            .ok_or_else(|| missing(&path, "a JSON Schema"))?,
+    };
+    named.drop_rest(dropped);
+    Ok(structure)
 }
 
 fn read_thinking(body: &mut Object) -> Result<Option<Thinking>, Malformed> {

@@ -2,10 +2,8 @@
 //! count of tokens is wanted, the name of the limit of tokens where a server knows the older one only,
 //! and ids of calls that carry what another provider put there. Everything else stays byte for byte.
 
-use std::borrow::Cow;
-use std::ops::Range;
-
 use crate::domain::chat::{Delivery, OriginalRequest, Request, UsageReport};
+use crate::wire::edit::{Edit, apply, redirect};
 use crate::wire::json::{Document, Fields, Raw, array, holds, string};
 use crate::wire::{LengthField, StreamUsage, Writing, signed_id};
 
@@ -14,39 +12,6 @@ const NEWER_LIMIT: &str = "\"max_completion_tokens\"";
 
 /// The same by its older name.
 const OLDER_LIMIT: &str = "\"max_tokens\"";
-
-/// A place in a text and what shall stand there.
-struct Edit {
-    span: Range<usize>,
-    text: Cow<'static, str>,
-}
-
-impl Edit {
-    fn replace(value: Raw<'_>, new: &'static str) -> Self {
-        Self {
-            span: value.span(),
-            text: new.into(),
-        }
-    }
-
-    /// The provider's name for the model in the place of the caller's.
-    fn naming(original: &OriginalRequest, model: &str) -> Self {
-        Self {
-            span: original.model_span.clone(),
-            text: serde_json::Value::from(model).to_string().into(),
-        }
-    }
-
-    /// A new first field of the object whose brace is the first at or after `start`.
-    fn first_field(text: &str, start: usize, field: String) -> Self {
-        let brace = text[start..].find('{').unwrap_or_default();
-        let inside = start + brace + 1;
-        Self {
-            span: inside..inside,
-            text: field.into(),
-        }
-    }
-}
 
 /// The text with another model's name and nothing else changed.
 pub(super) fn name_model(original: &OriginalRequest, model: &str) -> String {
@@ -69,7 +34,7 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     {
         let fields = document.fields();
         if redirected {
-            redirect(text, &fields, writing.delivery, &mut edits);
+            deliver(text, &fields, writing.delivery, &mut edits);
         }
         if asks_usage {
             ask_usage(text, &fields, &mut edits);
@@ -84,17 +49,10 @@ pub(crate) fn edit_request(request: &Request, writing: &Writing<'_>) -> String {
     apply(text, edits)
 }
 
-fn redirect(text: &str, fields: &Fields<'_>, delivery: Delivery, edits: &mut Vec<Edit>) {
-    let value = match delivery {
-        Delivery::Whole => "false",
-        Delivery::Streamed => "true",
-    };
-    let n_before = edits.len();
-    edits.extend(fields.all("stream").map(|old| Edit::replace(old, value)));
-    if edits.len() == n_before {
-        edits.push(Edit::first_field(text, 0, format!("\"stream\":{value},")));
-    }
-    // Servers refuse options of a stream where there is no stream, but take null for none.
+/// Asks for the answer whole or streamed. Servers refuse options of a stream where there is no
+/// stream, but take null for none.
+fn deliver(text: &str, fields: &Fields<'_>, delivery: Delivery, edits: &mut Vec<Edit>) {
+    redirect(text, fields, delivery, edits);
     if delivery == Delivery::Whole {
         let options = fields.all("stream_options");
         edits.extend(options.map(|old| Edit::replace(old, "null")));
@@ -159,10 +117,8 @@ fn unsign(fields: &Fields<'_>, edits: &mut Vec<Edit>) {
             };
             let plain = signed_id::plain(&signed);
             if plain.len() < signed.len() {
-                edits.push(Edit {
-                    span: id.span(),
-                    text: serde_json::Value::from(plain).to_string().into(),
-                });
+                let plain = serde_json::Value::from(plain).to_string();
+                edits.push(Edit::replace(id, plain));
             }
         }
     }
@@ -172,20 +128,6 @@ fn unsign(fields: &Fields<'_>, edits: &mut Vec<Edit>) {
 fn objects(list: Raw<'_>) -> impl Iterator<Item = Fields<'_>> {
     let items = array(list).into_iter().flatten();
     items.filter_map(|item| Fields::of_object(item, "").ok())
-}
-
-fn apply(text: &str, mut edits: Vec<Edit>) -> String {
-    edits.sort_by_key(|edit| edit.span.start);
-    let n_new: usize = edits.iter().map(|edit| edit.text.len()).sum();
-    let mut written = String::with_capacity(text.len() + n_new);
-    let mut copied = 0;
-    for edit in &edits {
-        written.push_str(&text[copied..edit.span.start]);
-        written.push_str(&edit.text);
-        copied = edit.span.end;
-    }
-    written.push_str(&text[copied..]);
-    written
 }
 
 #[cfg(test)]

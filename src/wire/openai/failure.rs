@@ -1,43 +1,23 @@
-//! Errors as OpenAI writes them, and what a provider's status says about whom to ask next.
-//!
-//! The question is whose fault it is. A request that is too long or makes no sense would be refused
-//! by any target, so the caller gets the provider's own words. A key that is not accepted, credit
-//! that is used up, a model's name that is not known are faults of the configuration: another
-//! target may well answer, and the caller can do nothing about them.
-
-use std::time::Duration;
+//! Errors as OpenAI writes them.
 
 use serde_json::json;
 
-use crate::domain::chat::Format;
-use crate::domain::event::{FailoverReason, Failure, FailureKind, UpstreamError};
+use crate::domain::event::FailoverReason;
 use crate::wire::ErrorText;
-use crate::wire::json::{Document, Fields, shortened, string};
+use crate::wire::failure::Told;
+use crate::wire::json::{Document, Fields, string};
 
-/// How much of a provider's error goes into the log's sentence; the body is kept beside it.
-const LOGGED_CHARS_MAX: usize = 300;
-
-pub(crate) fn read_failure(status: u16, body: &str, retry_after: Option<Duration>) -> Failure {
-    let document = Document::read(body, "the error").ok();
-    let fields = document.as_ref().map(Document::fields);
-    let said = fields.as_ref().and_then(error_message);
-    let said = said.as_deref().unwrap_or_else(|| body.trim());
-    let message = format!(
-        "the provider answered {status}: {}",
-        shortened(said, LOGGED_CHARS_MAX)
-    );
-    let is_error = (400..=599).contains(&status);
-    Failure {
-        kind: kind_of(status, fields.as_ref()),
-        message,
-        param: None,
-        upstream: is_error.then(|| UpstreamError {
-            status,
-            format: Format::OpenAi,
-            body: body.into(),
-            said: said.into(),
-            retry_after,
-        }),
+/// Reads what a provider answered instead of an answer.
+pub(crate) fn read_error(status: u16, body: &str) -> Told {
+    let Ok(document) = Document::read(body, "the error") else {
+        return Told::default();
+    };
+    let fields = document.fields();
+    let is_ours = status == 400 && blames_configuration(&fields);
+    Told {
+        message: error_message(&fields),
+        reason: is_ours.then_some(FailoverReason::Status4xx),
+        retry_after: None,
     }
 }
 
@@ -74,24 +54,10 @@ pub(super) fn error_message(fields: &Fields<'_>) -> Option<String> {
     Some(text.map_or_else(|| error.get().to_owned(), std::borrow::Cow::into_owned))
 }
 
-fn kind_of(status: u16, fields: Option<&Fields<'_>>) -> FailureKind {
-    let reason = match status {
-        400 if blames_configuration(fields) => FailoverReason::Status4xx,
-        // Bad request, content too large, unsupported media type, unprocessable content.
-        400 | 413 | 415 | 422 => return FailureKind::Rejected,
-        429 => FailoverReason::Status429,
-        400..=499 => FailoverReason::Status4xx,
-        500..=599 => FailoverReason::Status5xx,
-        // A redirect, or a success that is none: the address is not that of an API.
-        _ => FailoverReason::Malformed,
-    };
-    FailureKind::Unavailable(reason)
-}
-
 /// Whether an error that some servers send as a bad request names our key or the model's name.
-fn blames_configuration(fields: Option<&Fields<'_>>) -> bool {
+fn blames_configuration(fields: &Fields<'_>) -> bool {
     let code = fields
-        .and_then(|fields| fields.find("error"))
+        .find("error")
         .and_then(|error| Fields::of_object(error, "`error`").ok())
         .and_then(|error| error.find("code").and_then(string));
     matches!(code.as_deref(), Some("model_not_found" | "invalid_api_key"))
@@ -102,54 +68,15 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::wire::{Inbound, Outbound};
-
-    #[test]
-    fn a_status_says_whether_another_target_may_do_better() {
-        use FailoverReason::{Malformed, Status4xx, Status5xx, Status429};
-        let kind = |status: u16| Outbound::OpenAi.read_failure(status, "no", None).kind;
-        for status in [400, 413, 415, 422] {
-            assert_eq!(kind(status), FailureKind::Rejected, "{status}");
-        }
-        for (status, reason) in [
-            (401, Status4xx),
-            (402, Status4xx),
-            (403, Status4xx),
-            (404, Status4xx),
-            (408, Status4xx),
-            (429, Status429),
-            (500, Status5xx),
-            (503, Status5xx),
-            (529, Status5xx),
-            (302, Malformed),
-        ] {
-            assert_eq!(kind(status), FailureKind::Unavailable(reason), "{status}");
-        }
-    }
+    use crate::wire::Inbound;
 
     #[test]
     fn a_bad_request_that_is_about_the_configuration_is_not_blamed_on_the_caller() {
         let body = r#"{"error":{"message":"no such model","code":"model_not_found"}}"#;
         assert_eq!(
-            Outbound::OpenAi.read_failure(400, body, None).kind,
-            FailureKind::Unavailable(FailoverReason::Status4xx)
+            read_error(400, body).reason,
+            Some(FailoverReason::Status4xx)
         );
-    }
-
-    #[test]
-    fn a_failure_keeps_what_the_provider_said() {
-        let body = r#"{"error":{"message":"slow down","type":"rate_limit"}}"#;
-        let wait = Duration::from_secs(3);
-        let failure = Outbound::OpenAi.read_failure(429, body, Some(wait));
-        assert_eq!(failure.message, "the provider answered 429: slow down");
-        let upstream = failure.upstream.unwrap();
-        assert_eq!((upstream.status, upstream.retry_after), (429, Some(wait)));
-        assert_eq!(upstream.body.as_ref(), body);
-
-        let page = "x".repeat(10_000);
-        let failure = Outbound::OpenAi.read_failure(502, &page, None);
-        assert!(failure.message.len() < 400);
-        assert_eq!(Outbound::OpenAi.read_failure(302, "", None).upstream, None);
     }
 
     #[test]

@@ -118,8 +118,8 @@ fn read_part(value: Value, path: &str, dropped: &mut Vec<String>) -> Result<Part
         "text" => Part::Text(part.needed_string("text")?),
         "refusal" => Part::Refusal(part.needed_string("refusal")?),
         "image_url" => read_image(&mut part, dropped)?,
-        "input_audio" => read_audio(&mut part)?,
-        "file" => read_file(&mut part)?,
+        "input_audio" => read_audio(&mut part, dropped)?,
+        "file" => read_file(&mut part, dropped)?,
         _ => {
             let wanted = "text, image_url, input_audio, file or refusal";
             return Err(wrong(&part.path_of("type"), &kind.into(), wanted));
@@ -137,29 +137,32 @@ fn read_image(part: &mut Object, dropped: &mut Vec<String>) -> Result<Part, Malf
     Ok(Part::Image(source))
 }
 
-fn read_audio(part: &mut Object) -> Result<Part, Malformed> {
+fn read_audio(part: &mut Object, dropped: &mut Vec<String>) -> Result<Part, Malformed> {
     let mut audio = part.needed_object("input_audio")?;
     let base64 = audio.needed_string("data")?;
     let format = audio.needed_string("format")?;
     let media_type = media_type_of_audio(&format)
         .ok_or_else(|| wrong(&audio.path_of("format"), &format.into(), "wav or mp3"))?;
+    audio.drop_rest(dropped);
     Ok(Part::Audio(Source::Inline {
         media_type: media_type.to_owned(),
         base64,
     }))
 }
 
-fn read_file(part: &mut Object) -> Result<Part, Malformed> {
+fn read_file(part: &mut Object, dropped: &mut Vec<String>) -> Result<Part, Malformed> {
     let mut file = part.needed_object("file")?;
     let path = file.path_of("file_data");
     let data = file.string("file_data")?.ok_or_else(|| {
         let wanted = "the file itself as a data URL: this model's provider knows no uploaded files";
         missing(&path, wanted)
     })?;
-    Ok(Part::Document {
+    let document = Part::Document {
         source: read_source(data, &path)?,
         name: file.string("filename")?,
-    })
+    };
+    file.drop_rest(dropped);
+    Ok(document)
 }
 
 /// An address, or the bytes that a data URL holds (RFC 2397).

@@ -21,7 +21,7 @@ pub(super) use edit::edit_request;
 pub(super) use embeddings::{
     read_embeddings_answer, read_embeddings_request, write_embeddings_request,
 };
-pub(super) use failure::{error_kind, read_failure, write_error};
+pub(super) use failure::{error_kind, read_error, write_error};
 pub(super) use request::read_request;
 pub(super) use stream::{StreamReader, StreamWriter};
 pub(super) use written::write_conversation;

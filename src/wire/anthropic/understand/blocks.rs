@@ -38,7 +38,7 @@ fn read_block(
     let kind = block.needed_string("type")?;
     match (kind.as_str(), speaker) {
         ("text", _) => parts.push(Part::Text(block.needed_string("text")?)),
-        ("image", Speaker::User) => parts.push(read_image(&mut block)?),
+        ("image", Speaker::User) => parts.push(read_image(&mut block, dropped)?),
         ("document", Speaker::User) => read_document(&mut block, dropped, parts)?,
         ("tool_use", Speaker::Assistant) => parts.push(read_tool_use(&mut block)?),
         ("tool_result", Speaker::User) => parts.push(read_tool_result(&mut block, dropped)?),
@@ -85,13 +85,13 @@ fn refused(block: &Object, kind: &str, speaker: Speaker) -> Malformed {
     Malformed::new(place, message)
 }
 
-fn read_image(block: &mut Object) -> Result<Part, Malformed> {
+fn read_image(block: &mut Object, dropped: &mut Vec<String>) -> Result<Part, Malformed> {
     let mut source = block.needed_object("source")?;
     let kind = source.needed_string("type")?;
     let image = read_source(&mut source, &kind)?;
-    image
-        .map(Part::Image)
-        .ok_or_else(|| unreachable_source(&source, &kind))
+    let image = image.ok_or_else(|| unreachable_source(&source, &kind))?;
+    source.drop_rest(dropped);
+    Ok(Part::Image(image))
 }
 
 /// A document: bytes as such, and plain text as text. What the caller says about it stands before it.

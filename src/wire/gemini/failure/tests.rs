@@ -1,4 +1,6 @@
 use super::*;
+use crate::domain::chat::Format;
+use crate::domain::event::{Failure, FailureKind};
 use crate::wire::Outbound;
 
 fn read(status: u16, body: &str) -> Failure {
@@ -12,26 +14,6 @@ fn kind(status: u16, body: &str) -> FailureKind {
 const KEY_INVALID: &str = r#"{"error":{"code":400,"message":"API key not valid. Please pass a valid API key.","status":"INVALID_ARGUMENT","details":[{"@type":"type.googleapis.com/google.rpc.ErrorInfo","reason":"API_KEY_INVALID","domain":"googleapis.com"}]}}"#;
 
 const EXHAUSTED: &str = r#"{"error":{"code":429,"message":"You exceeded your current quota.","status":"RESOURCE_EXHAUSTED","details":[{"@type":"type.googleapis.com/google.rpc.QuotaFailure","violations":[]},{"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"34.074824224s"}]}}"#;
-
-#[test]
-fn a_status_says_whether_another_target_may_do_better() {
-    use FailoverReason::{Malformed, Status4xx, Status5xx, Status429};
-    for status in [400, 413, 415, 422] {
-        assert_eq!(kind(status, "{}"), FailureKind::Rejected, "{status}");
-    }
-    for (status, reason) in [
-        (401, Status4xx),
-        (403, Status4xx),
-        (404, Status4xx),
-        (429, Status429),
-        (500, Status5xx),
-        (503, Status5xx),
-        (302, Malformed),
-    ] {
-        let expected = FailureKind::Unavailable(reason);
-        assert_eq!(kind(status, "no"), expected, "{status}");
-    }
-}
 
 #[test]
 fn a_bad_request_that_is_about_our_key_or_our_place_is_not_blamed_on_the_caller() {
@@ -72,10 +54,7 @@ fn a_failure_keeps_what_the_provider_said_alone_or_in_a_list() {
 }
 
 #[test]
-fn a_page_of_a_proxy_is_shown_by_its_beginning_and_a_redirect_is_no_error() {
-    let page = "x".repeat(10_000);
-    assert!(read(502, &page).message.len() < 400);
-    assert_eq!(read(302, "").upstream, None);
+fn what_is_no_error_of_the_format_is_told_as_it_came() {
     for odd in [
         "[]",
         "[3]",

@@ -29,23 +29,20 @@ fn written(conversation: &Conversation, model: &str) -> (Value, Vec<String>) {
 
 #[test]
 fn the_path_names_the_model_and_how_the_answer_should_come() {
-    let of = |model: &str, delivery| Outbound::Gemini.path(&writing(model, delivery));
-    assert_eq!(
-        of("gemini-2.5-flash", Delivery::Whole),
-        "/models/gemini-2.5-flash:generateContent"
-    );
-    assert_eq!(
-        of("models/gemini-3.8-flash", Delivery::Streamed),
-        "/models/gemini-3.8-flash:streamGenerateContent?alt=sse"
-    );
-    assert_eq!(
-        of("tunedModels/mine", Delivery::Whole),
-        "/tunedModels/mine:generateContent"
-    );
-    assert_eq!(
-        of("a b/c?d#e", Delivery::Whole),
-        "/models/a%20b%2Fc%3Fd%23e:generateContent"
-    );
+    for (model, place) in [
+        ("gemini-2.5-flash", "/models/gemini-2.5-flash"),
+        ("models/gemini-3.8-flash", "/models/gemini-3.8-flash"),
+        ("tunedModels/mine", "/tunedModels/mine"),
+        ("a b/c?d#e", "/models/a%20b%2Fc%3Fd%23e"),
+    ] {
+        for (delivery, method) in [
+            (Delivery::Whole, "generateContent"),
+            (Delivery::Streamed, "streamGenerateContent?alt=sse"),
+        ] {
+            let path = Outbound::Gemini.path(&writing(model, delivery));
+            assert_eq!(path, format!("{place}:{method}"));
+        }
+    }
 }
 
 #[test]
