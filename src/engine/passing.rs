@@ -94,18 +94,14 @@ impl Stream for Passing {
 
 impl Open {
     fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Chunk, Failure>>> {
-        let next = match self.first.take() {
-            // It was noted when it came.
-            Some(first) => Some(Ok(first)),
-            None => {
-                let next = ready!(self.poll_in_time(context));
-                if let Some(Ok(chunk)) = &next {
-                    self.ledger.piece_came(chunk);
-                }
-                next
-            }
-        };
+        // It was noted when it came.
+        if let Some(first) = self.first.take() {
+            self.usage = first.usage;
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let next = ready!(self.poll_in_time(context));
         if let Some(Ok(chunk)) = &next {
+            self.ledger.piece_came(chunk);
             self.usage = chunk.usage.or(self.usage);
         }
         Poll::Ready(next)

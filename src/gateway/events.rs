@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use axum::body::Bytes;
 use axum::body::HttpBody;
-use futures_util::stream::{BoxStream, Stream};
+use futures_util::stream::BoxStream;
 use hyper::body::Frame;
 
 use crate::engine::serve::Piece;

@@ -25,15 +25,18 @@ use crate::telemetry::Metrics;
 /// What lies between both ends.
 const BETWEEN_BYTES: usize = 1024;
 
-/// Sends a request to these routes, and is the client from then on.
-async fn asked(router: Router) -> DuplexStream {
+/// Nearly as long as a client may take nothing.
+const NEARLY: Duration = Duration::from_secs(59);
+
+const REQUEST: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+/// Sends a request to these routes, and is the client from then on; the server stops with what watches it.
+async fn asked(router: Router, request: &str) -> (DuplexStream, GracefulShutdown) {
     let (mut client, server) = tokio::io::duplex(BETWEEN_BYTES);
-    keep(server, router, &GracefulShutdown::new());
-    client
-        .write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    client
+    let connections = GracefulShutdown::new();
+    keep(server, router, &connections);
+    client.write_all(request.as_bytes()).await.unwrap();
+    (client, connections)
 }
 
 /// An answer of so many pieces, and what tells when it was let go.
@@ -54,7 +57,7 @@ fn stream_of(n_pieces: usize) -> (Router, oneshot::Receiver<()>) {
 async fn a_stream_that_its_client_does_not_read_is_let_go_after_so_long_and_no_longer() {
     let began = Instant::now();
     let (router, let_go) = stream_of(1_000_000);
-    let mut client = asked(router).await;
+    let (mut client, _connections) = asked(router, REQUEST).await;
     assert!(let_go.await.is_err(), "it is dropped, and says nothing");
     let held = began.elapsed();
     assert!(
@@ -69,7 +72,7 @@ async fn a_stream_that_its_client_does_not_read_is_let_go_after_so_long_and_no_l
 #[tokio::test(start_paused = true)]
 async fn a_whole_answer_that_its_client_does_not_read_is_held_for_so_long_and_no_longer() {
     let router = Router::new().route("/", get(async || "x".repeat(1 << 20)));
-    let mut client = asked(router).await;
+    let (mut client, _connections) = asked(router, REQUEST).await;
     tokio::time::sleep(TAKE_WAIT_MAX + Duration::from_secs(1)).await;
     let mut rest = Vec::new();
     client.read_to_end(&mut rest).await.unwrap();
@@ -79,12 +82,12 @@ async fn a_whole_answer_that_its_client_does_not_read_is_held_for_so_long_and_no
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_slowly_gets_its_whole_answer_however_long_that_takes() {
     let (router, _let_go) = stream_of(100);
-    let mut client = asked(router).await;
+    let (mut client, _connections) = asked(router, REQUEST).await;
     let began = Instant::now();
     let mut answer = Vec::new();
     let mut some = [0; BETWEEN_BYTES];
     while !answer.ends_with(b"0\r\n\r\n") {
-        tokio::time::sleep(TAKE_WAIT_MAX - Duration::from_secs(1)).await;
+        tokio::time::sleep(NEARLY).await;
         let n_bytes = client.read(&mut some).await.unwrap();
         assert!(0 < n_bytes, "the connection was closed");
         answer.extend_from_slice(&some[..n_bytes]);
@@ -101,7 +104,8 @@ async fn an_answer_that_pauses_is_no_client_that_does_not_read() {
         });
         Body::from_stream(pieces)
     };
-    let mut client = asked(Router::new().route("/", get(slow))).await;
+    let router = Router::new().route("/", get(slow));
+    let (mut client, _connections) = asked(router, REQUEST).await;
     let mut answer = Vec::new();
     while !answer.ends_with(b"0\r\n\r\n") {
         let read = client.read_buf(&mut answer);
@@ -138,12 +142,6 @@ fn engine() -> Arc<Engine> {
 #[tokio::test(start_paused = true)]
 async fn the_record_of_a_stream_that_its_client_does_not_read_says_that_the_caller_left() {
     let engine = engine();
-    let (mut client, server) = tokio::io::duplex(BETWEEN_BYTES);
-    keep(
-        server,
-        router(Arc::clone(&engine)),
-        &GracefulShutdown::new(),
-    );
     let words = "a-word-of-many-letters ".repeat(12);
     let body = format!(
         r#"{{"model":"assistant","stream":true,"messages":[{{"role":"user","content":"{words}"}}]}}"#
@@ -152,9 +150,9 @@ async fn the_record_of_a_stream_that_its_client_does_not_read_says_that_the_call
         "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
-    client.write_all((head + &body).as_bytes()).await.unwrap();
+    let _held = asked(router(Arc::clone(&engine)), &(head + &body)).await;
     let is_counted = |text: &str| text.contains("semroute_requests_total{");
-    tokio::time::sleep(TAKE_WAIT_MAX - Duration::from_secs(1)).await;
+    tokio::time::sleep(NEARLY).await;
     assert!(!is_counted(&engine.metrics_text()), "it is still held");
     tokio::time::sleep(Duration::from_secs(5)).await;
     // Its tokens are counted on another thread first.
