@@ -167,9 +167,10 @@ impl Ledger {
 
     /// Notes that the first token came.
     pub fn first_token_came(&mut self) {
-        let now = self.engine.clock().now();
-        if let Some(call) = &mut self.call {
-            call.first_token.get_or_insert(now.since(call.began));
+        if let Some(call) = &mut self.call
+            && call.first_token.is_none()
+        {
+            call.first_token = Some(self.engine.clock.now().since(call.began));
         }
     }
 

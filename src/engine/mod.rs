@@ -1,7 +1,7 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
 //! Read [`serve`] first: it is the table of contents. [`execute`] performs the steps that the
-//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`plan`] is what all of it runs on.
+//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`plan`] is what all of it runs on.
 
 pub mod access;
 mod counting;
@@ -11,6 +11,7 @@ pub mod execute;
 pub mod feedback;
 pub mod ledger;
 pub mod passages;
+mod passing;
 pub mod plan;
 pub mod saturated;
 pub mod serve;

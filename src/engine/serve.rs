@@ -6,17 +6,16 @@ use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use sha2::{Digest, Sha256};
 
-use crate::domain::chat::{Answer, Chunk, Message, Request, Usage};
-use crate::domain::event::{FailoverReason, Failure};
+use crate::domain::chat::{Answer, Chunk, Message, Request};
 use crate::domain::record::{Decided as DecidedRoute, Outcome, Record, TextUsed};
 use crate::encoder::{Class, Embedding, Refusal};
 use crate::engine::error::KeyProblem;
 use crate::engine::execute::{Draft, Run};
 use crate::engine::ledger::Ledger;
 use crate::engine::passages;
+use crate::engine::passing::Passing;
 use crate::engine::plan::{Assistant, Plan, PromptPolicy, Route, Verify};
 use crate::engine::{Engine, Error};
-use crate::provider::ChunkStream;
 use crate::routing::{self, IntentSignal, Signals};
 use crate::verify::JsonSchema;
 
@@ -302,91 +301,19 @@ async fn hand_over(draft: Draft, mut ledger: Ledger) -> Served {
             ledger.settle().await;
             let record = Arc::new(ledger.snapshot());
             let pieces = stream::iter(pieces.into_iter().map(Ok)).boxed();
-            let reply = Ok(Reply::Streamed(pass_on(None, pieces, ledger)));
+            let passing = Passing::of(None, pieces, ledger);
+            let reply = Ok(Reply::Streamed(passing.boxed()));
             Served { record, reply }
         }
         Draft::Live(live) => {
             let mut record = ledger.snapshot();
             // How it ends, and what it costs, is not known yet.
             record.outcome = Outcome::Pending;
-            let reply = Ok(Reply::Streamed(pass_on(
-                Some(live.first),
-                live.rest,
-                ledger,
-            )));
+            let passing = Passing::of(Some(live.first), live.rest, ledger);
             Served {
                 record: Arc::new(record),
-                reply,
+                reply: Ok(Reply::Streamed(passing.boxed())),
             }
-        }
-    }
-}
-
-/// A stream being passed on.
-struct Passing {
-    first: Option<Chunk>,
-    rest: ChunkStream,
-    usage: Option<Usage>,
-    ledger: Ledger,
-}
-
-/// Passes pieces on and keeps the ledger until they end. Until then the outcome is open: a caller that
-/// leaves in the middle got no answer.
-fn pass_on(
-    first: Option<Chunk>,
-    rest: ChunkStream,
-    mut ledger: Ledger,
-) -> BoxStream<'static, Piece> {
-    let answered = std::mem::replace(&mut ledger.record.outcome, Outcome::Pending);
-    let passing = Passing {
-        first,
-        rest,
-        usage: None,
-        ledger,
-    };
-    stream::unfold(Some(passing), move |state| {
-        let answered = answered.clone();
-        async move { next_piece(state?, answered).await }
-    })
-    .boxed()
-}
-
-/// The request's own time was over before the stream was.
-fn out_of_time() -> Failure {
-    let message = "the request's own time was over before the answer was whole";
-    Failure::unavailable(FailoverReason::TimeoutBetweenTokens, message)
-}
-
-async fn next_piece(mut passing: Passing, answered: Outcome) -> Option<(Piece, Option<Passing>)> {
-    let next = match passing.first.take() {
-        Some(first) => Some(Ok(first)),
-        None => tokio::time::timeout(passing.ledger.time_left(), passing.rest.next())
-            .await
-            .unwrap_or_else(|_| Some(Err(out_of_time())))
-            .inspect(|next| {
-                // The first piece was noted when it came.
-                if let Ok(chunk) = next {
-                    passing.ledger.piece_came(chunk);
-                }
-            }),
-    };
-    match next {
-        Some(Ok(chunk)) => {
-            passing.usage = chunk.usage.or(passing.usage);
-            Some((Piece::Chunk(chunk), Some(passing)))
-        }
-        Some(Err(failure)) => {
-            passing.ledger.call_failed(&failure);
-            let error = Error::Upstream(failure);
-            passing.ledger.failed(&error);
-            passing.ledger.close().await;
-            Some((Piece::Failed(error), None))
-        }
-        None => {
-            passing.ledger.call_answered(passing.usage);
-            passing.ledger.record.outcome = answered;
-            let record = passing.ledger.close().await;
-            Some((Piece::End(record), None))
         }
     }
 }

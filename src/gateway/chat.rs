@@ -1,7 +1,6 @@
 //! Conversations: `POST /v1/chat/completions` and `POST /v1/messages`, which differ in their format
 //! only.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,7 +8,6 @@ use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 
 use crate::domain::chat::{Answer, UsageReport};
@@ -18,6 +16,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::serve::{Piece, Served};
 use crate::engine::{Engine, Reply};
 use crate::gateway::asked::DryRun;
+use crate::gateway::events::Events;
 use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers, route};
 use crate::wire::{Inbound, Stamp, StreamWriter};
@@ -98,36 +97,9 @@ fn streamed(
     writer: StreamWriter,
     request_id: String,
 ) -> Response {
-    let mut writer = Some(writer);
-    let events = pieces
-        .map(move |piece| event(piece, &mut writer, &request_id))
-        .filter(|text| std::future::ready(!text.is_empty()))
-        .map(Ok::<_, Infallible>);
     let headers = [
         (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
         (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
     ];
-    (headers, Body::from_stream(events)).into_response()
-}
-
-/// The text of the events that tell a piece. The last piece takes the writer.
-fn event(piece: Piece, writer: &mut Option<StreamWriter>, request_id: &str) -> String {
-    match piece {
-        Piece::Chunk(chunk) => writer
-            .as_mut()
-            .map_or_else(String::new, |writer| writer.write(chunk)),
-        Piece::Failed(error) => {
-            let message = error.to_string();
-            let text = error::text(&error, &message, request_id);
-            writer
-                .take()
-                .map_or_else(String::new, |writer| writer.fail(&text))
-        }
-        Piece::End(record) => {
-            let trailer = headers::trailer(&record).to_string();
-            writer
-                .take()
-                .map_or_else(String::new, |writer| writer.end(&trailer))
-        }
-    }
+    (headers, Body::new(Events::of(pieces, writer, request_id))).into_response()
 }

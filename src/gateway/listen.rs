@@ -1,4 +1,5 @@
-//! Connections: how they are accepted, how long a silent one is kept, and how they end.
+//! Connections: how they are accepted, how long a silent one or one whose client does not read is kept, and how they
+//! end.
 
 use std::future::Future;
 use std::io;
@@ -15,13 +16,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::time::MissedTickBehavior;
 
+mod impatient;
+
+use impatient::Impatient;
+
 /// The longest that a connection may take to send the head of a request, and that it is kept open without one. It is
 /// longer than common clients keep theirs (Go and reqwest 90 s), so that it is they who let go: a connection that the
 /// server closes may have a request on its way.
 const HEAD_WAIT_MAX: Duration = Duration::from_mins(2);
 
 /// How long requests that are running may take to finish once the server is told to stop. Orchestrators kill what is
-/// there after 30 s, and records must be written by then; a client that reads nothing would never be done.
+/// there after 30 s, and records must be written by then; a client that reads nothing would take longer.
 const FINISHING_MAX: Duration = Duration::from_secs(25);
 
 /// How often the runtime is woken for nothing. A timer that is due before all others interrupts the thread that waits
@@ -90,7 +95,10 @@ where
         .header_read_timeout(HEAD_WAIT_MAX)
         .max_header_size(HEAD_BYTES_MAX)
         .max_headers(HEADERS_MAX)
-        .serve_connection(TokioIo::new(socket), TowerToHyperService::new(router));
+        .serve_connection(
+            TokioIo::new(Impatient::new(socket)),
+            TowerToHyperService::new(router),
+        );
     let watched = connections.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = watched.await {

@@ -7,6 +7,7 @@ mod chat;
 mod count;
 mod embeddings;
 mod error;
+mod events;
 mod feedback;
 mod headers;
 mod health;

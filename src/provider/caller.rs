@@ -234,7 +234,7 @@ impl Caller {
         };
         let depth = self.dialect.depth_for(call.request.original.format);
         let reader = self.dialect.stream_reader(depth);
-        let reply = reading::chunks(reader, reply, pace).boxed();
+        let reply = reading::Chunks::of(reply, reader, pace).boxed();
         Ok(Brought { reply, dropped })
     }
 

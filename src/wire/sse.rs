@@ -7,6 +7,8 @@
 
 use std::collections::VecDeque;
 
+use memchr::memchr2;
+
 /// The longest data of one event, and the longest line. A whole answer that a provider sends in one
 /// event, an image in base64 within, stays below; more is a sender out of control.
 pub const EVENT_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -30,8 +32,8 @@ pub enum DecodeError {
 pub struct Decoder {
     /// The line that has begun and not yet ended.
     line: Vec<u8>,
-    /// The data of the event that has begun and not yet ended, each line with a line feed behind.
-    data: Vec<u8>,
+    /// The data of the event that has begun and not yet ended, line feeds between its lines.
+    data: Option<Vec<u8>>,
     /// Whole events that nobody has taken.
     ready: VecDeque<String>,
     /// Whether the first line is over.
@@ -64,9 +66,8 @@ impl Decoder {
             self.after_return = false;
             rest = rest.strip_prefix(b"\n").unwrap_or(rest);
         }
-        while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
-            self.extend_line(&rest[..end])?;
-            self.end_line()?;
+        while let Some(end) = memchr2(b'\n', b'\r', rest) {
+            self.end_line(&rest[..end])?;
             let line_end = rest[end];
             rest = &rest[end + 1..];
             if line_end == b'\r' {
@@ -85,35 +86,49 @@ impl Decoder {
         Ok(())
     }
 
-    fn end_line(&mut self) -> Result<(), DecodeError> {
-        let mut line = self.line.as_slice();
+    /// Takes the rest of a line. One that came in one piece, as most do, is read where it stands.
+    fn end_line(&mut self, rest: &[u8]) -> Result<(), DecodeError> {
+        if self.line.is_empty() && rest.len() <= EVENT_BYTES_MAX {
+            return self.read_line(rest);
+        }
+        self.extend_line(rest)?;
+        let mut line = std::mem::take(&mut self.line);
+        self.read_line(&line)?;
+        line.clear();
+        self.line = line;
+        Ok(())
+    }
+
+    fn read_line(&mut self, line: &[u8]) -> Result<(), DecodeError> {
+        let mut line = line;
         if !self.is_begun {
             self.is_begun = true;
             line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         }
         if line.is_empty() {
-            self.line.clear();
             return self.end_event();
         }
-        if let Some(value) = data_of(line) {
-            if EVENT_BYTES_MAX < self.data.len() + value.len() {
-                return Err(DecodeError::TooLong);
+        match (data_of(line), &mut self.data) {
+            (None, _) => {}
+            (Some(value), None) => self.data = Some(value.to_vec()),
+            (Some(value), Some(data)) => {
+                if EVENT_BYTES_MAX < data.len() + 1 + value.len() {
+                    return Err(DecodeError::TooLong);
+                }
+                data.push(b'\n');
+                data.extend_from_slice(value);
             }
-            self.data.extend_from_slice(value);
-            self.data.push(b'\n');
         }
-        self.line.clear();
         Ok(())
     }
 
     fn end_event(&mut self) -> Result<(), DecodeError> {
-        // Only a line of data leaves a line feed here, so an event without data is no event.
-        if self.data.pop().is_none() {
+        // An event without data is no event.
+        let Some(data) = self.data.take() else {
             return Ok(());
-        }
-        let data = String::from_utf8(std::mem::take(&mut self.data));
-        self.ready
-            .push_back(data.map_err(|_| DecodeError::NotUtf8)?);
+        };
+        let data = String::from_utf8(data).map_err(|_| DecodeError::NotUtf8)?;
+        self.ready.push_back(data);
         Ok(())
     }
 }
@@ -130,23 +145,26 @@ fn data_of(line: &[u8]) -> Option<&[u8]> {
 
 /// The text of one event with this data.
 pub fn event(data: &str) -> String {
-    let mut text = String::with_capacity(data.len() + "data: \n\n".len());
-    for line in lines(data) {
-        text.push_str("data: ");
-        text.push_str(line);
-        text.push('\n');
-    }
-    text.push('\n');
-    text
+    written("data: ", data)
 }
 
 /// The text of a comment, which readers skip.
 pub fn comment(text: &str) -> String {
-    let mut written = String::with_capacity(text.len() + ": \n\n".len());
-    for line in lines(text) {
-        written.push_str(": ");
+    written(": ", text)
+}
+
+/// A text whose every line begins so, and an empty line.
+fn written(start: &str, text: &str) -> String {
+    let mut written = String::with_capacity(start.len() + text.len() + "\n\n".len());
+    let mut write = |line: &str| {
+        written.push_str(start);
         written.push_str(line);
         written.push('\n');
+    };
+    if memchr2(b'\n', b'\r', text.as_bytes()).is_none() {
+        write(text);
+    } else {
+        lines(text).for_each(write);
     }
     written.push('\n');
     written

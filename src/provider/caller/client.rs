@@ -5,17 +5,18 @@
 //! addresses that were read once.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::Uri;
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -88,15 +89,24 @@ const PING_WAIT_MAX: Duration = Duration::from_secs(10);
 
 /// The next bytes of a body; nothing after the last.
 pub(super) async fn next_bytes(body: &mut Incoming) -> Option<Result<Bytes, hyper::Error>> {
+    poll_fn(|context| poll_bytes(body, context)).await
+}
+
+/// The same, where they are waited for by hand.
+pub(super) fn poll_bytes(
+    body: &mut Incoming,
+    context: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, hyper::Error>>> {
     loop {
-        match body.frame().await? {
+        match ready!(Pin::new(&mut *body).poll_frame(context)) {
             // What is no data are trailers, which tell nothing here.
-            Ok(frame) => {
+            Some(Ok(frame)) => {
                 if let Ok(bytes) = frame.into_data() {
-                    return Some(Ok(bytes));
+                    return Poll::Ready(Some(Ok(bytes)));
                 }
             }
-            Err(error) => return Some(Err(error)),
+            Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+            None => return Poll::Ready(None),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! Reading a provider's reply, bounded in size and time.
 
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream::{self, Stream};
+use futures_util::stream::Stream;
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::Instant;
 
 use crate::domain::chat::Chunk;
 use crate::domain::event::{FailoverReason, Failure};
-use crate::provider::caller::causes;
-use crate::provider::caller::client::{Response, next_bytes};
+use crate::provider::alarm::Alarm;
+use crate::provider::caller::client::{Response, next_bytes, poll_bytes};
+use crate::provider::caller::{causes, deadline_in};
 use crate::wire::sse::{DecodeError, Decoder};
 use crate::wire::{StreamEvent, StreamReader};
 
@@ -65,31 +68,40 @@ pub(super) struct Pace {
 
 /// The pieces of a streamed answer. Time counts only while the next piece is waited for, so a slow
 /// reader is not taken for a slow provider.
-pub(super) fn chunks(
-    reader: StreamReader,
-    reply: Response,
-    pace: Pace,
-) -> impl Stream<Item = Result<Chunk, Failure>> + Send + 'static {
-    let reading = Reading {
-        reader,
-        body: reply.into_body(),
-        decoder: Decoder::default(),
-        progress: Progress::Silent,
-        fault: None,
-    };
-    stream::try_unfold(reading, move |mut reading| async move {
-        let chunk = reading.next_chunk_in_time(pace).await?;
-        Ok(chunk.map(|chunk| (chunk, reading)))
-    })
-}
-
-/// A streamed answer that is being read.
-struct Reading {
+pub(super) struct Chunks {
     reader: StreamReader,
     body: Incoming,
     decoder: Decoder,
     progress: Progress,
     fault: Option<DecodeError>,
+    pace: Pace,
+    /// When the bytes that are waited for must be there, if the answer has begun.
+    wait_until: Option<Instant>,
+    alarm: Alarm,
+    end: End,
+}
+
+/// Whether more may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum End {
+    Ahead,
+    Reached,
+}
+
+impl Stream for Chunks {
+    type Item = Result<Chunk, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let chunks = self.get_mut();
+        if chunks.end == End::Reached {
+            return Poll::Ready(None);
+        }
+        let next = ready!(chunks.poll_chunk(context));
+        if !matches!(next, Ok(Some(_))) {
+            chunks.end = End::Reached;
+        }
+        Poll::Ready(next.transpose())
+    }
 }
 
 /// How far an answer has come.
@@ -110,47 +122,68 @@ enum Heard {
     End,
 }
 
-impl Reading {
-    /// The next piece; nothing after the last. It may be dropped while it waits: what was read by
-    /// then is kept.
-    async fn next_chunk_in_time(&mut self, pace: Pace) -> Result<Option<Chunk>, Failure> {
+impl Chunks {
+    /// What this reply will bring.
+    pub(super) fn of(reply: Response, reader: StreamReader, pace: Pace) -> Self {
+        Self {
+            reader,
+            body: reply.into_body(),
+            decoder: Decoder::default(),
+            progress: Progress::Silent,
+            fault: None,
+            pace,
+            wait_until: None,
+            alarm: Alarm::at(pace.first_until),
+            end: End::Ahead,
+        }
+    }
+
+    /// The next piece; nothing after the last.
+    fn poll_chunk(&mut self, context: &mut Context<'_>) -> Poll<Result<Option<Chunk>, Failure>> {
         loop {
             if let Some(data) = self.decoder.next_event() {
                 match self.read(data)? {
-                    Heard::Chunk(chunk) => return Ok(Some(chunk)),
-                    Heard::End => return Ok(None),
+                    Heard::Chunk(chunk) => return Poll::Ready(Ok(Some(chunk))),
+                    Heard::End => return Poll::Ready(Ok(None)),
                     Heard::Nothing => continue,
                 }
             }
             if let Some(error) = self.fault {
-                return Err(malformed(&error));
+                return Poll::Ready(Err(malformed(&error)));
             }
-            match self.bytes_in_time(pace).await? {
+            match ready!(self.poll_in_time(context))? {
                 // What was whole before the fault comes first.
                 Some(Ok(bytes)) => self.fault = self.decoder.push(&bytes).err(),
-                Some(Err(error)) => return self.broken(&error),
-                None => return self.ended(),
+                Some(Err(error)) => return Poll::Ready(self.broken(&error)),
+                None => return Poll::Ready(self.ended()),
             }
         }
     }
 
     /// The next bytes. Any of them show that the provider is there: some send nothing but signs of life
     /// while their model thinks. But an answer that never begins is not waited for any longer.
-    async fn bytes_in_time(
+    fn poll_in_time(
         &mut self,
-        pace: Pace,
-    ) -> Result<Option<Result<Bytes, hyper::Error>>, Failure> {
-        let next = next_bytes(&mut self.body);
-        match self.progress {
-            Progress::Silent => timeout_at(pace.first_until, next)
-                .await
-                .map_err(|_| too_slow(FailoverReason::TimeoutFirstToken)),
-            Progress::Speaking => timeout(pace.between, next)
-                .await
-                .map_err(|_| too_slow(FailoverReason::TimeoutBetweenTokens)),
-            // The answer is whole; only the count of its tokens may be missing.
-            Progress::Finished => Ok(timeout(pace.between, next).await.unwrap_or(None)),
+        context: &mut Context<'_>,
+    ) -> Poll<Result<Option<Result<Bytes, hyper::Error>>, Failure>> {
+        if let Poll::Ready(bytes) = poll_bytes(&mut self.body, context) {
+            self.wait_until = None;
+            return Poll::Ready(Ok(bytes));
         }
+        let pace = self.pace;
+        let until = match self.progress {
+            Progress::Silent => pace.first_until,
+            Progress::Speaking | Progress::Finished => *self
+                .wait_until
+                .get_or_insert_with(|| deadline_in(pace.between)),
+        };
+        ready!(self.alarm.poll_until(until, context));
+        Poll::Ready(match self.progress {
+            Progress::Silent => Err(too_slow(FailoverReason::TimeoutFirstToken)),
+            Progress::Speaking => Err(too_slow(FailoverReason::TimeoutBetweenTokens)),
+            // The answer is whole; only the count of its tokens may be missing.
+            Progress::Finished => Ok(None),
+        })
     }
 
     fn read(&mut self, data: String) -> Result<Heard, Failure> {

@@ -113,7 +113,7 @@ fn comments_without_end_fill_no_memory() {
     for _ in 0..10_000 {
         decoder.push(b": still thinking\n\n").unwrap();
     }
-    assert!(decoder.data.is_empty() && decoder.line.is_empty() && decoder.ready.is_empty());
+    assert!(decoder.data.is_none() && decoder.line.is_empty() && decoder.ready.is_empty());
 }
 
 #[test]
