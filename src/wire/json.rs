@@ -204,12 +204,17 @@ impl<'a> Fields<'a> {
 }
 
 /// Whether a string says this.
-fn is_name(string_found: Raw<'_>, name: &str) -> bool {
-    if string_found.is(Kind::Plain) {
-        let quoted = string_found.span();
-        return quoted.len() == name.len() + 2 && string_found.get()[1..].starts_with(name);
+fn is_name(found: Raw<'_>, name: &str) -> bool {
+    let Some(place) = found.place() else {
+        return false;
+    };
+    if place.kind == Kind::Plain {
+        // Most names differ by their length.
+        let quoted = || &found.document.text.as_bytes()[place.start()..place.end()];
+        return place.end() - place.start() == name.len() + 2
+            && quoted()[1..].starts_with(name.as_bytes());
     }
-    string(string_found).is_some_and(|found| found == name)
+    string(found).is_some_and(|found| found == name)
 }
 
 /// A text, borrowed unless it holds an escape.
