@@ -16,6 +16,18 @@ const BYTES_PER_VALUE: usize = 16;
 /// The most values for which room is made before they are found.
 const ROOM_MAX: usize = 128;
 
+/// Whether a letter behind a backslash means a character by itself.
+const IS_ESCAPE: [bool; 256] = {
+    let mut table = [false; 256];
+    let letters = b"\"\\/bfnrt";
+    let mut position = 0;
+    while position < letters.len() {
+        table[letters[position] as usize] = true;
+        position += 1;
+    }
+    table
+};
+
 /// A value, and where in the text it stands. Those within it follow it; of an object, the name of each field stands
 /// before its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -280,15 +292,18 @@ impl Scanner<'_> {
     /// What kind of string an escape makes of the one that it stands in, and how long it is.
     #[inline]
     fn escape(&self, start: usize) -> Option<(Kind, usize)> {
-        match self.bytes.get(start + 1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some((Kind::Escaped, 2)),
-            b'u' => {
-                let digits = self.bytes.get(start + 2..start + 6)?;
-                let is_number = digits.iter().all(u8::is_ascii_hexdigit);
-                is_number.then_some((Kind::Numbered, 6))
-            }
-            _ => None,
+        let letter = *self.bytes.get(start + 1)?;
+        if IS_ESCAPE[usize::from(letter)] {
+            return Some((Kind::Escaped, 2));
         }
+        self.is_numbered(start).then_some((Kind::Numbered, 6))
+    }
+
+    /// Whether an escape of a character by its number begins here.
+    #[cold]
+    fn is_numbered(&self, start: usize) -> bool {
+        let escape = self.bytes.get(start..start + 6);
+        escape.is_some_and(|it| it[1] == b'u' && it[2..].iter().all(u8::is_ascii_hexdigit))
     }
 
     fn number(&mut self) -> Option<Kind> {
