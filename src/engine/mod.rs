@@ -125,9 +125,14 @@ impl Engine {
         self.clock.as_ref()
     }
 
+    /// How many requests are being served: those whose ledgers have not ended.
+    pub fn n_open(&self) -> usize {
+        self.n_open.load(Ordering::Relaxed)
+    }
+
     /// Whether anybody else is being served, for a request that has closed its ledger.
     fn company(&self) -> Company {
-        match self.n_open.load(Ordering::Relaxed) {
+        match self.n_open() {
             0 => Company::Alone,
             _ => Company::Others,
         }

@@ -121,18 +121,27 @@ impl Open {
     }
 
     /// Closes the ledger, and tells the last piece.
-    async fn close(mut self: Box<Self>, ending: Ending) -> Piece {
+    async fn close(self: Box<Self>, ending: Ending) -> Piece {
+        let Self {
+            rest,
+            usage,
+            answered,
+            mut ledger,
+            ..
+        } = *self;
+        // The provider must not go on while the record is counted and written.
+        drop(rest);
         match ending {
             Ending::Whole => {
-                self.ledger.call_answered(self.usage);
-                self.ledger.record.outcome = self.answered;
-                Piece::End(self.ledger.close().await)
+                ledger.call_answered(usage);
+                ledger.record.outcome = answered;
+                Piece::End(ledger.close().await)
             }
             Ending::Broken(failure) => {
-                self.ledger.call_failed(&failure);
+                ledger.call_failed(&failure);
                 let error = Error::Upstream(failure);
-                self.ledger.failed(&error);
-                self.ledger.close().await;
+                ledger.failed(&error);
+                ledger.close().await;
                 Piece::Failed(error)
             }
         }

@@ -4,15 +4,16 @@
 //! comes long before it would ring. So a wait that ends later than the one before leaves the timer as it is;
 //! if it does ring, it is set for what is left. While it has not rung, it is only asked whether it did.
 
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// Rings when a wait is over.
 #[derive(Debug)]
-pub struct Alarm {
+pub(crate) struct Alarm {
     timer: Pin<Box<Sleep>>,
     /// Whom the timer wakes.
     waker: Option<Waker>,
@@ -20,12 +21,12 @@ pub struct Alarm {
 
 impl Alarm {
     /// An alarm that rings then.
-    pub fn at(until: Instant) -> Self {
+    pub(crate) fn at(until: Instant) -> Self {
         Self::of(sleep_until(until))
     }
 
     /// An alarm that rings after so long.
-    pub fn after(wait: Duration) -> Self {
+    pub(crate) fn after(wait: Duration) -> Self {
         Self::of(sleep(wait))
     }
 
@@ -37,19 +38,21 @@ impl Alarm {
     }
 
     /// Waits until it rings.
-    pub fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<()> {
         let waker = context.waker();
         let is_known = self.waker.as_ref().is_some_and(|it| it.will_wake(waker));
         if is_known && !self.timer.is_elapsed() {
             return Poll::Pending;
         }
-        let rung = self.timer.as_mut().poll(context);
+        // A task that has done much would be put off before the timer knows whom to wake, and from then on it is
+        // not asked again.
+        let rung = pin!(unconstrained(self.timer.as_mut())).poll(context);
         self.waker = rung.is_pending().then(|| context.waker().clone());
         rung
     }
 
     /// Waits until then, whenever it should have rung before.
-    pub fn poll_until(&mut self, until: Instant, context: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_until(&mut self, until: Instant, context: &mut Context<'_>) -> Poll<()> {
         if until < self.timer.deadline() {
             self.set(until);
         }
@@ -71,6 +74,7 @@ impl Alarm {
 mod tests {
     use std::future::poll_fn;
 
+    use tokio::task::coop::{consume_budget, has_budget_remaining};
     use tokio::time::timeout;
 
     use super::*;
@@ -117,6 +121,19 @@ mod tests {
             Instant::now()
         });
         let began = Instant::now();
-        assert!(elsewhere.await.unwrap() - began < 10 * SECOND);
+        let rung = timeout(60 * SECOND, elsewhere).await.unwrap();
+        assert!(rung.unwrap() - began < 10 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_rings_for_a_task_that_had_done_so_much_that_its_turn_was_over() {
+        let mut alarm = Alarm::after(SECOND);
+        let waited = poll_fn(|context| {
+            while has_budget_remaining() {
+                let _ = pin!(consume_budget()).poll(context);
+            }
+            alarm.poll(context)
+        });
+        assert!(timeout(60 * SECOND, waited).await.is_ok());
     }
 }

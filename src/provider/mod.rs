@@ -12,7 +12,7 @@ use crate::domain::chat::{Answer, Chunk, Request};
 use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::Failure;
 
-pub mod alarm;
+pub(crate) mod alarm;
 pub mod caller;
 pub mod simulated;
 

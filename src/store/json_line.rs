@@ -1,4 +1,4 @@
-//! Writes a value as JSON, byte for byte as `serde_json` does, in less time.
+//! Writes a value as JSON, byte for byte as `serde_json` does, in less time. Maps must have texts for keys.
 //!
 //! A record is some fifty names of fields and as many short values. `serde_json` looks through every byte of the
 //! names too, whether one must be escaped, and takes any float for one with seventeen digits, which is more than half of

@@ -14,7 +14,7 @@ use crate::wire::Malformed;
 
 mod scan;
 
-use scan::{Kind, Place};
+use scan::{Kind, Place, VALUES_MAX};
 
 /// How deep values may be nested. What is deeper cannot be read into a tree by the common JSON
 /// readers, ours for schemas included, so a provider would refuse it later and less clearly.
@@ -61,7 +61,7 @@ fn not_json(text: &str, place: &str) -> Malformed {
         Ok(IgnoredAny) if is_nested_deep(text) => {
             format!("{place} nests values more than {NESTING_MAX} deep; make it flatter")
         }
-        Ok(IgnoredAny) => format!("{place} is too long"),
+        Ok(IgnoredAny) => format!("{place} holds more than {VALUES_MAX} values; make it smaller"),
     };
     Malformed {
         param: None,
@@ -405,6 +405,22 @@ mod tests {
     fn brackets_and_quotes_inside_strings_nest_nothing() {
         let text = format!(r#"{{"a":"{}\"{}\\"}}"#, "[".repeat(200), "{".repeat(200));
         assert!(read(&text).is_ok());
+    }
+
+    #[test]
+    fn a_text_holds_so_many_values_and_no_more() {
+        // One is the object, one the name, one the list.
+        let holding = |n_values: usize| format!("{{\"a\":[{}0]}}", "0,".repeat(n_values - 4));
+        assert!(read(&holding(VALUES_MAX)).is_ok());
+        let problem = read(&holding(VALUES_MAX + 1)).unwrap_err();
+        assert!(problem.message.contains("4194304 values"), "{problem}");
+    }
+
+    #[test]
+    fn a_name_that_means_no_text_is_no_other_and_stays() {
+        let document = read(r#"{"model\ud800":1,"model":"a"}"#).unwrap();
+        let model = document.fields().get("model").unwrap().unwrap();
+        assert_eq!(string(model).as_deref(), Some("a"));
     }
 
     #[test]

@@ -107,6 +107,27 @@ async fn a_record_tells_what_was_decided_and_when() {
 }
 
 #[tokio::test]
+async fn a_request_is_served_until_its_ledger_ends_however_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = engine("none", folder.path().to_owned(), Duration::from_mins(1));
+    let open = |id: &str| Ledger::open(&engine, "/v1/route", id.to_owned());
+    let (closed, left, failed) = (open("closed"), open("left"), open("failed"));
+    assert_eq!(engine.n_open(), 3);
+    closed.close().await;
+    assert_eq!(engine.n_open(), 2);
+    drop(left);
+    assert_eq!(engine.n_open(), 1);
+    let closing = failed.close();
+    // Nobody waits for the log.
+    drop(closing);
+    assert_eq!(engine.n_open(), 0);
+    let lines = || fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
+    while lines().lines().count() < 3 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn a_record_keeps_as_much_of_the_prompt_as_it_is_told_to() {
     assert_eq!(
         record("full", "good morning").await["prompt"],

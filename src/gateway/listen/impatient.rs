@@ -12,9 +12,10 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-/// The longest that a client may take nothing of what is written to it. It is what nginx (`send_timeout`) grants
-/// too: the system holds megabytes for a client that pauses, so one that makes a write wait is far behind, and
-/// networks that fail for so long lose the connection anyway.
+/// The longest that a write to a client may wait. It is what nginx (`send_timeout`) grants too: the system holds
+/// megabytes for a client that pauses, so one that makes a write wait is far behind, and networks that fail for so
+/// long lose the connection anyway. A write gets on when the client has taken a good part of those megabytes, not
+/// with every byte.
 pub(super) const TAKE_WAIT_MAX: Duration = Duration::from_mins(1);
 
 /// A socket whose writes fail if none gets on for so long.
@@ -52,7 +53,7 @@ impl<S: AsyncWrite + Unpin> Impatient<S> {
             .get_or_insert_with(|| Box::pin(sleep(TAKE_WAIT_MAX)));
         ready!(alarm.as_mut().poll(context));
         tracing::info!(
-            "a client read nothing for {TAKE_WAIT_MAX:?} while there was more for it: its connection is closed"
+            "nothing could be written to a client for {TAKE_WAIT_MAX:?}: its connection is closed"
         );
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -73,7 +73,7 @@ impl Place {
 }
 
 /// The places of a text's values, the outermost first, of which at most so many may stand within each other; nothing,
-/// if the text is no JSON or is nested deeper.
+/// if the text is no JSON, is nested deeper or holds too many.
 pub(super) fn places(text: &str, depth_max: u32) -> Option<Vec<Place>> {
     // So that each place fits its numbers.
     u32::try_from(text.len()).ok()?;
@@ -94,6 +94,10 @@ pub(super) fn places(text: &str, depth_max: u32) -> Option<Vec<Place>> {
     scanner.pass_white();
     (scanner.at == text.len()).then_some(scanner.places)
 }
+
+/// The most values that a text may hold. The longest answers with embeddings hold 3 million numbers; more would be a
+/// body made to fill the memory, of which each value takes eight times as much as it does of the text.
+pub(super) const VALUES_MAX: usize = 1 << 22;
 
 /// A text that is being read.
 struct Scanner<'a> {
@@ -121,7 +125,7 @@ impl Scanner<'_> {
             b'n' => self.word(b"null", Kind::Null)?,
             _ => self.number()?,
         };
-        self.found(start, kind);
+        self.found(start, kind)?;
         Some(false)
     }
 
@@ -133,7 +137,7 @@ impl Scanner<'_> {
         if self.is_at(end) {
             self.at += 1;
             self.depth_left += 1;
-            self.found(start, kind);
+            self.found(start, kind)?;
             return Some(false);
         }
         let number = self.places.len();
@@ -185,7 +189,7 @@ impl Scanner<'_> {
     fn name(&mut self) -> Option<()> {
         let start = self.at;
         let kind = self.string()?;
-        self.found(start, kind);
+        self.found(start, kind)?;
         self.pass_white();
         if self.next()? != b':' {
             return None;
@@ -196,13 +200,17 @@ impl Scanner<'_> {
 
     /// Keeps a value that has just ended and has none within it.
     #[inline]
-    fn found(&mut self, start: usize, kind: Kind) {
+    fn found(&mut self, start: usize, kind: Kind) -> Option<()> {
+        if VALUES_MAX <= self.places.len() {
+            return None;
+        }
         self.places.push(Place {
             start: short(start),
             end: short(self.at),
             next: short(self.places.len() + 1),
             kind,
         });
+        Some(())
     }
 
     /// Whether this byte stands here.
@@ -300,7 +308,7 @@ impl Scanner<'_> {
     }
 
     /// Whether an escape of a character by its number begins here.
-    #[cold]
+    #[inline(never)]
     fn is_numbered(&self, start: usize) -> bool {
         let escape = self.bytes.get(start..start + 6);
         escape.is_some_and(|it| it[1] == b'u' && it[2..].iter().all(u8::is_ascii_hexdigit))
