@@ -1,12 +1,15 @@
 //! `semroute serve`.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
+use std::{io, thread};
 
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
@@ -38,10 +41,8 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     let assembled = assemble(arguments.config.as_deref(), environment)?;
     let listen = arguments.listen.unwrap_or_else(|| assembled.listen());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot start")?;
+    let n_processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let runtime = runtime(n_processors).context("the runtime cannot start")?;
     let watch = Watch::of(&assembled.loaded, assembled.fitting());
     runtime.block_on(async {
         let engine = engine(assembled, Logging::AsConfigured)?;
@@ -65,12 +66,23 @@ pub(super) fn run(
     Ok(())
 }
 
+/// What runs the requests: a thread for each processor. Where there is only one, nobody shares work, and the runtime that
+/// need not care serves a sixth more.
+fn runtime(n_processors: usize) -> io::Result<Runtime> {
+    let mut builder = if n_processors == 1 {
+        Builder::new_current_thread()
+    } else {
+        Builder::new_multi_thread()
+    };
+    builder.enable_all().build()
+}
+
 /// Looks for other centroids on a thread of its own, for as long as there is an engine to put them in.
 fn keep_watch(mut watch: Watch, engine: Weak<Engine>) -> anyhow::Result<()> {
     let look = move || {
         loop {
             // Folders on network volumes tell nobody when they change, so somebody has to look.
-            std::thread::sleep(watch.interval());
+            thread::sleep(watch.interval());
             if engine.strong_count() == 0 {
                 return;
             }
@@ -81,7 +93,7 @@ fn keep_watch(mut watch: Watch, engine: Weak<Engine>) -> anyhow::Result<()> {
             }
         }
     };
-    std::thread::Builder::new()
+    thread::Builder::new()
         .name("centroids-watch".to_owned())
         .spawn(look)
         .context("the thread that watches the centroids cannot start")?;
@@ -254,4 +266,18 @@ async fn terminated() {
 #[cfg(not(unix))]
 async fn terminated() {
     std::future::pending::<()>().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::runtime::RuntimeFlavor;
+
+    use super::*;
+
+    #[test]
+    fn one_processor_is_served_by_one_thread_and_more_by_more() {
+        let flavour = |n_processors| runtime(n_processors).unwrap().handle().runtime_flavor();
+        assert_eq!(flavour(1), RuntimeFlavor::CurrentThread);
+        assert_eq!(flavour(2), RuntimeFlavor::MultiThread);
+    }
 }
