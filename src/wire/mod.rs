@@ -26,6 +26,7 @@ mod json;
 mod object;
 mod openai;
 mod path;
+mod shared_fields;
 mod signed_id;
 pub mod sse;
 mod stream;

@@ -5,8 +5,9 @@
 
 use crate::domain::chat::Message;
 use crate::wire::Malformed;
-use crate::wire::anthropic::request::{as_text, read_model, read_turns};
+use crate::wire::anthropic::request::read_turns;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
+use crate::wire::shared_fields::{as_text, read_model};
 
 /// What of a conversation has tokens that can be counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

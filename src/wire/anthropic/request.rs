@@ -2,14 +2,12 @@
 //! travels as such to providers that speak the same format.
 
 use std::borrow::Cow;
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::chat::{
-    Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
-};
+use crate::domain::chat::{Format, Message, Messages, OriginalRequest, Request, Role, UsageReport};
 use crate::wire::Malformed;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
+use crate::wire::shared_fields::{as_text, read_delivery, read_model, required};
 
 pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     let text = as_text(body)?;
@@ -34,61 +32,16 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
     })
 }
 
-pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(body).map_err(|error| Malformed {
-        param: None,
-        message: format!(
-            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
-            error.valid_up_to()
-        ),
-    })
-}
-
-pub(super) fn read_model(fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
-    let remedy = "name the assistant that is to answer";
-    let value = required(fields, "model", remedy)?;
-    let name = string(value).ok_or_else(|| {
-        let message = format!("`model` is {}; give a string", describe(value));
-        Malformed::new("model", message)
-    })?;
-    if name.trim().is_empty() {
-        let message = format!("`model` is blank; {remedy}");
-        return Err(Malformed::new("model", message));
-    }
-    Ok((name.into_owned(), value.span()))
-}
-
 /// The format requires a limit. 0 is allowed: it asks that the provider's cache be filled and
 /// nothing be said.
 fn check_tokens_max(fields: &Fields<'_>) -> Result<(), Malformed> {
     let remedy = "give the most tokens that the answer may have, a whole number";
     let value = required(fields, "max_tokens", remedy)?;
-    if value.get().parse::<u64>().is_ok() {
+    if value.number().is_some() {
         return Ok(());
     }
     let message = format!("`max_tokens` is {}; {remedy}", describe(value));
     Err(Malformed::new("max_tokens", message))
-}
-
-fn required<'a>(fields: &Fields<'a>, name: &str, remedy: &str) -> Result<Raw<'a>, Malformed> {
-    fields.get(name)?.ok_or_else(|| {
-        let message = format!("`{name}` is missing; {remedy}");
-        Malformed::new(name, message)
-    })
-}
-
-fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
-    let Some(value) = fields.get("stream")? else {
-        return Ok(Delivery::Whole);
-    };
-    match value.get() {
-        "true" => Ok(Delivery::Streamed),
-        "false" => Ok(Delivery::Whole),
-        _ => {
-            let message = format!("`stream` is {}; give true or false", describe(value));
-            Err(Malformed::new("stream", message))
-        }
-    }
 }
 
 /// The schema of the answer, where the caller gave one: in `output_config`, or where it stood while

@@ -11,7 +11,7 @@ use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::wire::Malformed;
 use crate::wire::json::{Document, Fields};
 use crate::wire::openai::edit::name_model;
-use crate::wire::openai::request::{as_text, read_model};
+use crate::wire::shared_fields::{as_text, read_model};
 
 pub(crate) fn read_embeddings_request(body: &[u8]) -> Result<TextsToEmbed, Malformed> {
     let text = as_text(body)?;

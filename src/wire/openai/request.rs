@@ -3,14 +3,12 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
-use crate::domain::chat::{
-    Delivery, Format, Message, Messages, OriginalRequest, Request, Role, UsageReport,
-};
+use crate::domain::chat::{Format, Message, Messages, OriginalRequest, Request, Role, UsageReport};
 use crate::wire::Malformed;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
+use crate::wire::shared_fields::{as_text, read_delivery, read_model, required};
 
 /// The schema that `response_format: {type: json_object}` stands for.
 const ANY_OBJECT: &str = r#"{"type":"object"}"#;
@@ -38,51 +36,6 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
             headers: Vec::new(),
         },
     })
-}
-
-pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
-    std::str::from_utf8(body).map_err(|error| Malformed {
-        param: None,
-        message: format!(
-            "the body is not UTF-8: byte {} is no part of a character; send JSON in UTF-8",
-            error.valid_up_to()
-        ),
-    })
-}
-
-pub(super) fn read_model(fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
-    let value = fields.get("model")?.ok_or_else(|| {
-        malformed(
-            "model",
-            "`model` is missing; name the assistant that is to answer",
-        )
-    })?;
-    let name = string(value).ok_or_else(|| {
-        let found = describe(value);
-        malformed("model", &format!("`model` is {found}; give a string"))
-    })?;
-    if name.trim().is_empty() {
-        return Err(malformed(
-            "model",
-            "`model` is blank; name the assistant that is to answer",
-        ));
-    }
-    Ok((name.into_owned(), value.span()))
-}
-
-fn read_delivery(fields: &Fields<'_>) -> Result<Delivery, Malformed> {
-    match fields.get("stream")? {
-        None => Ok(Delivery::Whole),
-        Some(value) => match value.get() {
-            "true" => Ok(Delivery::Streamed),
-            "false" => Ok(Delivery::Whole),
-            _ => {
-                let found = describe(value);
-                let message = format!("`stream` is {found}; give true or false");
-                Err(malformed("stream", &message))
-            }
-        },
-    }
 }
 
 /// Whether the caller asked for the piece that tells the count of tokens. What is no such question is
@@ -152,12 +105,8 @@ fn messages_of(text: &str) -> Vec<Message> {
 }
 
 fn read_messages(fields: &Fields<'_>, wanted: Wanted) -> Result<Vec<Message>, Malformed> {
-    let value = fields.get("messages")?.ok_or_else(|| {
-        malformed(
-            "messages",
-            "`messages` is missing; give an array with one message or more",
-        )
-    })?;
+    let remedy = "give an array with one message or more";
+    let value = required(fields, "messages", remedy)?;
     let messages = json::array(value).ok_or_else(|| {
         let found = describe(value);
         malformed("messages", &format!("`messages` is {found}; give an array"))
