@@ -121,10 +121,14 @@ async fn a_request_is_served_until_its_ledger_ends_however_it_ends() {
     // Nobody waits for the log.
     drop(closing);
     assert_eq!(engine.n_open(), 0);
-    let lines = || fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
-    while lines().lines().count() < 3 {
-        tokio::task::yield_now().await;
-    }
+    let path = folder.path().join("records.jsonl");
+    let all_written = async {
+        while fs::read_to_string(&path).unwrap().lines().count() < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let written = tokio::time::timeout(Duration::from_secs(30), all_written);
+    assert!(written.await.is_ok(), "each of them has a record");
 }
 
 #[tokio::test]

@@ -156,7 +156,13 @@ async fn the_record_of_a_stream_that_its_client_does_not_read_says_that_the_call
     assert!(!is_counted(&engine.metrics_text()), "it is still held");
     tokio::time::sleep(Duration::from_secs(5)).await;
     // Its tokens are counted on another thread first.
+    let began = std::time::Instant::now();
     while !is_counted(&engine.metrics_text()) {
+        // Real time, since that thread knows no other.
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it is not counted"
+        );
         tokio::task::yield_now().await;
     }
     let text = engine.metrics_text();
