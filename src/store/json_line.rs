@@ -178,12 +178,12 @@ impl<'l, 't> Serializer for &'l mut Line<'t> {
         Ok(Parts::open(self, b'[', "]"))
     }
 
-    fn serialize_tuple(self, _: usize) -> Result<Parts<'l, 't>> {
-        Ok(Parts::open(self, b'[', "]"))
+    fn serialize_tuple(self, n_parts: usize) -> Result<Parts<'l, 't>> {
+        self.serialize_seq(Some(n_parts))
     }
 
-    fn serialize_tuple_struct(self, _: &'static str, _: usize) -> Result<Parts<'l, 't>> {
-        Ok(Parts::open(self, b'[', "]"))
+    fn serialize_tuple_struct(self, _: &'static str, n_parts: usize) -> Result<Parts<'l, 't>> {
+        self.serialize_seq(Some(n_parts))
     }
 
     fn serialize_tuple_variant(
@@ -201,8 +201,8 @@ impl<'l, 't> Serializer for &'l mut Line<'t> {
         Ok(Parts::open(self, b'{', "}"))
     }
 
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Parts<'l, 't>> {
-        Ok(Parts::open(self, b'{', "}"))
+    fn serialize_struct(self, _: &'static str, n_fields: usize) -> Result<Parts<'l, 't>> {
+        self.serialize_map(Some(n_fields))
     }
 
     fn serialize_struct_variant(

@@ -85,28 +85,55 @@ struct Way {
 }
 
 impl Way {
-    /// Hands an entry over and waits until it is written, but not for ever. An error says why it is lost.
-    async fn write(&self, entry: Entry, company: Company) -> Result<(), &'static str> {
-        const ENDED: &str = "its writer has ended";
-        let (written, mut receipt) = oneshot::channel();
+    /// Hands an entry over, if there is room for it.
+    fn hand_over(&self, entry: Entry, company: Company) -> Handed<'_> {
+        let (written, receipt) = oneshot::channel();
         let line = Line {
             entry,
-            written: Some(written),
+            written: self.waits.then_some(written),
             company,
         };
         match self.lines.try_send(line) {
-            Ok(()) => {}
-            Err(TrySendError::Closed(_)) => return Err(ENDED),
-            Err(TrySendError::Full(line)) => timeout(WRITE_WAIT_MAX, self.lines.send(line))
-                .await
-                .map_err(|_| "its writer does not keep up")?
-                .map_err(|_| ENDED)?,
+            Ok(()) if self.waits => Handed::Over(receipt),
+            Ok(()) => Handed::Behind,
+            Err(TrySendError::Closed(_)) => Handed::Lost(ENDED),
+            Err(TrySendError::Full(line)) if self.waits => Handed::Full(&self.lines, line, receipt),
+            // Nobody may be reading the pipe, and that is no reason to answer nobody.
+            Err(TrySendError::Full(_)) => Handed::Lost("standard output is not read fast enough"),
         }
-        if company == Company::Alone {
-            // Where both share a processor, the writer is done when this returns. Sleeping until it says so would
-            // take the thread two more changes.
-            std::thread::yield_now();
-        }
+    }
+}
+
+/// Why a line is lost whose writer is gone.
+const ENDED: &str = "its writer has ended";
+
+/// An entry on its way to one output.
+enum Handed<'a> {
+    /// The writer has it, and will say when it is written.
+    Over(oneshot::Receiver<()>),
+    /// The writer has it, and nobody waits.
+    Behind,
+    /// The writer's queue has no room for it yet.
+    Full(&'a mpsc::Sender<Line>, Line, oneshot::Receiver<()>),
+    /// It is lost, for this reason.
+    Lost(&'static str),
+}
+
+impl Handed<'_> {
+    /// Waits until it is written, but not for ever. An error says why it is lost.
+    async fn written(self) -> Result<(), &'static str> {
+        let mut receipt = match self {
+            Self::Behind => return Ok(()),
+            Self::Lost(reason) => return Err(reason),
+            Self::Over(receipt) => receipt,
+            Self::Full(lines, line, receipt) => {
+                timeout(WRITE_WAIT_MAX, lines.send(line))
+                    .await
+                    .map_err(|_| "its writer does not keep up")?
+                    .map_err(|_| ENDED)?;
+                receipt
+            }
+        };
         match receipt.try_recv() {
             Ok(()) => return Ok(()),
             Err(TryRecvError::Closed) => return Err(ENDED),
@@ -201,21 +228,18 @@ impl RecordLog {
     }
 
     async fn write_entry(&self, entry: impl Fn() -> Entry, company: Company) {
-        for way in &self.ways {
-            if way.waits {
-                if let Err(reason) = way.write(entry(), company).await {
-                    self.lost(reason);
-                }
-                continue;
-            }
-            let line = Line {
-                entry: entry(),
-                written: None,
-                company,
-            };
-            // Nobody may be reading the pipe, and that is no reason to answer nobody.
-            if way.lines.try_send(line).is_err() {
-                self.lost("standard output is not read fast enough");
+        // Every output has its line before one is waited for: a request whose caller leaves meanwhile does not come
+        // back to hand over the rest.
+        let hand_over = |way| Way::hand_over(way, entry(), company);
+        let handed: Vec<Handed<'_>> = self.ways.iter().map(hand_over).collect();
+        if company == Company::Alone {
+            // Where both share a processor, the writer is done when this returns. Sleeping until it says so would
+            // take the thread two more changes.
+            std::thread::yield_now();
+        }
+        for handed in handed {
+            if let Err(reason) = handed.written().await {
+                self.lost(reason);
             }
         }
     }

@@ -115,6 +115,7 @@ pub(super) fn count_aside<C: Counts>(counts: &Arc<C>) -> io::Result<()> {
 fn count_until_gone<C: Counts>(counts: &Weak<C>) {
     loop {
         thread::park();
+        // What comes meanwhile is counted with it, and wakes nobody.
         thread::sleep(GATHER);
         let Some(counts) = counts.upgrade() else {
             return;

@@ -1,6 +1,8 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::FutureExt;
+
 use super::*;
 
 fn settings(folder: &Path, rotation: Rotation) -> (Settings, Arc<AtomicUsize>) {
@@ -52,6 +54,24 @@ fn a_line_is_in_the_file_when_its_writer_says_so() {
     for n in 1..=3 {
         block_on(log.write_feedback(&feedback("a")));
         assert_eq!(lines(&folder.path().join("feedback.jsonl")).len(), n);
+    }
+    assert_eq!(lost.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_caller_that_leaves_while_one_output_writes_loses_no_line_of_another() {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let (mut settings, lost) = settings(folders[0].path(), NEVER);
+    let second = Output::Folder(folders[1].path().to_owned());
+    settings.outputs.push(second);
+    let log = RecordLog::open(&settings).unwrap();
+    for n in 0..100 {
+        // It is polled once, and left.
+        block_on(async { log.write_feedback(&feedback(&n.to_string())).now_or_never() });
+    }
+    drop(log);
+    for folder in &folders {
+        assert_eq!(lines(&folder.path().join("feedback.jsonl")).len(), 100);
     }
     assert_eq!(lost.load(Ordering::SeqCst), 0);
 }

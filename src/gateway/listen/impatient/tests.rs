@@ -1,3 +1,6 @@
+//! The clock of these tests is their own: their sleeps take no time, and move it to where something must have happened
+//! or must not.
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
