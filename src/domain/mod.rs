@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod chat;
+pub mod complexity;
 pub mod conversation;
 pub mod decimal;
 pub mod embeddings;
@@ -11,8 +12,10 @@ pub mod feedback;
 pub mod logged;
 pub mod model;
 pub mod name;
+pub mod quality;
 pub mod quantity;
 pub mod record;
+pub mod standing;
 
 /// Lower-case hexadecimal digits: how digests are written everywhere.
 pub fn hex(bytes: &[u8]) -> String {

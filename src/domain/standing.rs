@@ -1,0 +1,50 @@
+//! How a target has done lately, as far as that is known. What is not known is `None` and never 0: a
+//! target that nobody asked for half an hour is not a fast one.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// How a target has done lately.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Standing {
+    /// Over the long window: at most 20 minutes, and the last 100 answers in it.
+    pub long: Pace,
+    /// Over the short one: at most 3 minutes of the same.
+    pub short: Pace,
+    /// The share of its calls in the long window that brought no answer for which it was to blame.
+    pub failure_share: Option<f64>,
+    /// Output tokens of its answers on the route in question, on average; of its answers on all routes
+    /// while there are too few.
+    pub output_tokens: Option<f64>,
+    /// Whether it can take one more call.
+    pub room: Room,
+}
+
+/// How fast a target was over a window. Medians, since one answer that stalled says little of the next.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Pace {
+    /// Answers that these figures rest on.
+    pub n: usize,
+    /// Median time to the first token.
+    pub ttft: Option<Duration>,
+    /// Median time per output token after the first.
+    pub tpot: Option<Duration>,
+    /// 95th percentile of the time from call to end.
+    pub p95: Option<Duration>,
+}
+
+/// Whether a target can take one more call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Room {
+    /// It can.
+    #[default]
+    Free,
+    /// As many calls as it may have at a time are running.
+    FullConcurrency,
+    /// It had as many requests as it may within this minute.
+    FullRequests,
+    /// It had as many tokens as it may within this minute.
+    FullTokens,
+}
