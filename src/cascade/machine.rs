@@ -1,8 +1,8 @@
 //! Every transition of the cascade.
 
-use super::{Acceptance, Change, Checking, Defeat, Event, Limits, OnLimit, Step, Tier, Transition};
+use super::{Acceptance, Change, Checking, Defeat, Event, Limits, OnLimit, Step, Transition};
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose, Verdict};
-use crate::domain::model::ModelId;
+use crate::domain::model::{ModelId, Tier};
 use crate::domain::quantity::Moment;
 
 /// One request's way through the tiers.

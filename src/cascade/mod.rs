@@ -16,22 +16,6 @@ use crate::domain::event::{FailoverReason, Failure, Fault, Purpose, Verdict};
 use crate::domain::model::ModelId;
 use crate::domain::quantity::Moment;
 
-/// A rung of the cascade.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tier {
-    /// The model of this tier.
-    pub target: ModelId,
-    /// Models that stand in for it when it cannot answer, in order.
-    pub stand_ins: Vec<ModelId>,
-}
-
-impl Tier {
-    /// All targets of this tier, its own first.
-    fn targets(&self) -> impl Iterator<Item = ModelId> {
-        std::iter::once(self.target).chain(self.stand_ins.iter().copied())
-    }
-}
-
 /// Whether drafts are checked before they are answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Checking {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::domain::event::{Check, FailureKind};
+use crate::domain::model::Tier;
 
 const CHEAP: ModelId = ModelId(0);
 const STRONG: ModelId = ModelId(1);

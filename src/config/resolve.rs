@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::cascade::{OnLimit, Tier};
+use crate::cascade::OnLimit;
 use crate::centroids::CentroidSet;
 use crate::config::assistants::{self, When};
 use crate::config::catalogue::facts;
@@ -15,7 +15,7 @@ use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::servers::servers;
 use crate::config::{Environment, Loaded, embeddings, teams};
-use crate::domain::model::{Model, ModelId};
+use crate::domain::model::{Model, ModelId, Terms, Tier};
 use crate::domain::name::{AssistantName, ModelName};
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
@@ -154,6 +154,7 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
                     price: known.price.value(),
                     limits: known.limits(),
                     abilities: known.abilities.value().unwrap_or_default(),
+                    terms: Terms::default(),
                 },
                 provider,
                 timeouts: timeouts(model.timeout),

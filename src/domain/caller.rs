@@ -43,6 +43,44 @@ impl Serialize for Tenant {
     }
 }
 
+/// A key, by what the configuration calls it: `env:CLINIC_KEY`, never by its text. Cloning it is cheap.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyLabel(Arc<str>);
+
+impl KeyLabel {
+    /// The key that the configuration calls so.
+    pub fn new(reference: &str) -> Self {
+        Self(reference.into())
+    }
+
+    /// What the configuration calls it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What is written on a request, outside its body: how it came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Envelope {
+    /// The path asked.
+    pub path: Arc<str>,
+    /// The host asked, without its port, in lower case.
+    pub host: Option<Arc<str>>,
+    /// The headers that a rule of the plan looks at, names in lower case; one that comes several times
+    /// stands here as often.
+    pub headers: Vec<(Arc<str>, String)>,
+}
+
+impl Envelope {
+    /// The values of a header.
+    pub fn values<'e>(&'e self, name: &'e str) -> impl Iterator<Item = &'e str> {
+        self.headers
+            .iter()
+            .filter(move |(known, _)| **known == *name)
+            .map(|(_, value)| value.as_str())
+    }
+}
+
 /// The most pairs of one request, as OpenAI has it for the metadata of its own.
 const PAIRS_MAX: usize = 16;
 

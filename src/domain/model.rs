@@ -1,7 +1,9 @@
 //! Models that can answer, as the engine knows them, and what their answers cost.
 
+use std::sync::Arc;
+
 use crate::domain::chat::Usage;
-use crate::domain::name::{ModelName, ProviderName};
+use crate::domain::name::{DataClass, ModelName, ProviderName, RegionName};
 use crate::domain::quantity::PicoUsd;
 
 /// The position of a model in the plan. Names are resolved to it once, when the config is read.
@@ -27,6 +29,45 @@ pub struct Model {
     pub limits: Limits,
     /// What it can do beside writing text.
     pub abilities: Abilities,
+    /// What it may see, and how its text is counted.
+    pub terms: Terms,
+}
+
+/// What the operator says of a model beside what it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// Everywhere that it may process data; not known, if there is none.
+    pub regions: Arc<[RegionName]>,
+    /// The kinds of data that it is cleared for.
+    pub data: Arc<[DataClass]>,
+    /// Tokens that it makes of a text, for each of the estimate's.
+    pub tokenizer_factor: f64,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            regions: Arc::default(),
+            data: Arc::default(),
+            tokenizer_factor: 1.0,
+        }
+    }
+}
+
+/// A rung of a route: who is asked, and who stands in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tier {
+    /// The model of this tier.
+    pub target: ModelId,
+    /// Models that stand in for it when it cannot answer, in order.
+    pub stand_ins: Vec<ModelId>,
+}
+
+impl Tier {
+    /// All targets of this tier, its own first.
+    pub fn targets(&self) -> impl Iterator<Item = ModelId> {
+        std::iter::once(self.target).chain(self.stand_ins.iter().copied())
+    }
 }
 
 /// A list price a token.

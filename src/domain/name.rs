@@ -103,12 +103,16 @@ macro_rules! name {
 name! {
     /// What callers put in `model`: a virtual model with routes behind it.
     AssistantName,
+    /// A kind of data that only some models are cleared for: `phi`, say.
+    DataClass,
     /// A class of prompts that a centroid stands for.
     IntentName,
     /// A model as the operator calls it.
     ModelName,
     /// Whoever serves models: an account with a vendor, a server of one's own.
     ProviderName,
+    /// Where data is processed, or where a gateway stands.
+    RegionName,
     /// One way through an assistant.
     RouteName,
     /// Callers that share keys.

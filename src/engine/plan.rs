@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::cascade::{OnLimit, Tier};
+use crate::cascade::OnLimit;
 use crate::centroids::CentroidSet;
 use crate::domain::caller::Tenant;
-use crate::domain::model::{Model, ModelId};
+use crate::domain::model::{Model, ModelId, Tier};
 use crate::domain::name::{AssistantName, RouteName};
 use crate::domain::quantity::Ratio;
 use crate::engine::access::{Access, Teams};
