@@ -38,13 +38,16 @@ macro_rules! spelled {
     };
 }
 
-/// Why a route was chosen.
+/// Why a route was chosen. Which of the route's models is asked first is another matter: see
+/// [`ChosenReason`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoutedReason {
     /// A rule decided before any looked at what the prompt is about, so nobody asked.
     Rule,
     /// A rule named the prompt's intent.
     Intent,
+    /// A rule named how much the prompt asks of a model.
+    Complexity,
     /// The intent is known, but no rule names it.
     Default,
     /// No intent is near enough.
@@ -60,11 +63,65 @@ pub enum RoutedReason {
 spelled!(RoutedReason {
     Rule => "rule",
     Intent => "intent",
+    Complexity => "complexity",
     Default => "default",
     OutOfScope => "out_of_scope",
     NoText => "no_text",
     EncoderSaturated => "encoder_saturated",
     EncoderFailed => "encoder_failed",
+});
+
+/// Why a route asks this model first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChosenReason {
+    /// The route names it.
+    Pinned,
+    /// It is the first of those that the route names which policy and load leave.
+    StandIn,
+    /// It is the first tier of a cascade.
+    Cascade,
+    /// Chance, by its weight.
+    Weighted,
+    /// Chance, by its weight, once for this user, header or conversation.
+    Sticky,
+    /// It is the first in order that keeps to the time per token asked for.
+    Priority,
+    /// Nobody keeps to that time, and it comes nearest.
+    LeastSlow,
+    /// It is the fastest.
+    Fastest,
+    /// It was the fastest, and nobody is faster by the margin asked for.
+    Incumbent,
+    /// It costs the least of those that are good enough.
+    Cheapest,
+    /// Nobody is measured to be good enough, and it is the best measured.
+    BestMeasured,
+    /// It has the highest score.
+    Score,
+    /// Nobody knows how it does, and chance sent this request to find out.
+    Probe,
+    /// The choice would have cost more than the route allows.
+    CostGuard,
+    /// The choice would have taken longer than the route allows.
+    TimeGuard,
+}
+
+spelled!(ChosenReason {
+    Pinned => "pinned",
+    StandIn => "stand_in",
+    Cascade => "cascade",
+    Weighted => "weighted",
+    Sticky => "sticky",
+    Priority => "priority",
+    LeastSlow => "least_slow",
+    Fastest => "fastest",
+    Incumbent => "incumbent",
+    Cheapest => "cheapest",
+    BestMeasured => "best_measured",
+    Score => "score",
+    Probe => "probe",
+    CostGuard => "cost_guard",
+    TimeGuard => "time_guard",
 });
 
 /// A check that a draft goes through.

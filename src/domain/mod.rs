@@ -6,6 +6,7 @@ pub mod chat;
 pub mod complexity;
 pub mod conversation;
 pub mod decimal;
+pub mod decision;
 pub mod embeddings;
 pub mod event;
 pub mod feedback;

@@ -54,6 +54,19 @@ impl Default for Terms {
     }
 }
 
+impl Terms {
+    /// How many tokens the model makes of a text, for so many of the estimate's.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate; a factor is a small positive number"
+    )]
+    pub fn tokens(&self, estimated: u64) -> u64 {
+        (estimated as f64 * self.tokenizer_factor).round() as u64
+    }
+}
+
 /// A rung of a route: who is asked, and who stands in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tier {

@@ -146,6 +146,18 @@ impl PicoUsd {
         Self((self.0 as f64 * share.clamp(0.0, 1.0)).round() as u64)
     }
 
+    /// So many times the amount; an estimate, since the factor need not be whole.
+    #[must_use]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an estimate; casts of floats stop at the ends of the range"
+    )]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self((self.0 as f64 * factor.max(0.0)).round() as u64)
+    }
+
     /// The amount in dollars, to the last digit.
     pub fn as_decimal(self) -> Decimal {
         Decimal::short::<12>(self.0)

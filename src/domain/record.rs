@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
+use crate::domain::decision::Decided;
 use crate::domain::event::{
-    ErrorType, Escalation, Failover, FailoverReason, Purpose, RoutedReason, Verdict,
+    ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict,
 };
-use crate::domain::name::{AssistantName, IntentName, ModelName, RouteName};
-use crate::domain::quantity::{PicoUsd, Ratio};
+use crate::domain::name::{AssistantName, IntentName, ModelName};
+use crate::domain::quantity::PicoUsd;
 
 /// The version of the record's schema.
 pub const RECORD_VERSION: u32 = 2;
@@ -184,19 +185,6 @@ pub struct RunnerUp {
     pub name: IntentName,
     /// Its probability.
     pub score: f32,
-}
-
-/// The route, and why.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Decided {
-    /// The route.
-    pub route: RouteName,
-    /// Why this one.
-    pub reason: RoutedReason,
-    /// How probable this decision was; 1 for a rule.
-    pub propensity: Ratio,
-    /// Who is asked first.
-    pub target: ModelName,
 }
 
 /// One call to a model.
