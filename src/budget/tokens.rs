@@ -89,6 +89,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::chat::estimated_tokens;
 
     #[test]
     fn texts_are_counted_as_openai_counts_them() {
@@ -145,6 +146,25 @@ mod tests {
         assert_eq!(count_known(&kept, 3 * kept.len() as u64), 3 * of_kept);
         assert_eq!(count_known("", 1_000), 0);
         assert_eq!(count_known("a", u64::MAX), u64::MAX);
+    }
+
+    #[test]
+    fn an_estimate_is_near_the_count_of_a_vocabulary() {
+        for text in [
+            "The parcel left the depot in Lyon on 12 May; nobody has seen it since. ",
+            "昨日は雨が降っていたので、家で本を読んで過ごしました。",
+            "我们昨天一起去了图书馆，借了几本关于历史的书。",
+            "어제는 비가 와서 집에서 책을 읽으며 시간을 보냈습니다.",
+            "Вчера шёл дождь, поэтому мы остались дома и читали книги.",
+            "fn main() { let total: u64 = items.iter().map(|item| item.price).sum(); }",
+            "The committee's recommendations were published in the spring; see page 214.",
+        ] {
+            let (counted, estimated) = (count(text), estimated_tokens(text));
+            assert!(
+                counted * 2 <= estimated * 3 && estimated <= counted * 2,
+                "{text}: {counted} counted, {estimated} estimated"
+            );
+        }
     }
 
     proptest! {

@@ -12,6 +12,14 @@ use serde::Serialize;
 
 use crate::domain::conversation::Part;
 
+mod estimate;
+mod in_text;
+mod needs;
+
+pub use estimate::estimated_tokens;
+pub use in_text::InText;
+pub use needs::{Need, Needs};
+
 /// A wire format that a text is written in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,8 +45,24 @@ pub struct Request {
     pub usage_report: UsageReport,
     /// The JSON Schema that the answer must satisfy, as the caller wrote it.
     pub schema: Option<Arc<str>>,
+    /// What it asks for beside words.
+    pub needs: InText<Needs>,
     /// The body, and where in it the model's name stands.
     pub original: OriginalRequest,
+}
+
+impl Request {
+    /// What it asks for beside words. The first to ask has the body read for it.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// About how many tokens the prompt has: the texts of its messages and the descriptions of its
+    /// tools. Images, documents, sound and the arguments of earlier calls are not counted.
+    pub fn tokens_estimate(&self) -> u64 {
+        let tools = self.needs().tools_tokens;
+        self.messages.tokens_estimate().saturating_add(tools)
+    }
 }
 
 /// How an answer is handed over.
@@ -73,23 +97,28 @@ pub struct OriginalRequest {
     pub headers: Vec<(&'static str, String)>,
 }
 
-/// The turns of a conversation, read when somebody first asks for them: a request whose route does not
-/// depend on them is long, and nobody asks.
+/// The turns of a conversation, read when somebody first asks for them.
 #[derive(Clone)]
 pub struct Messages {
-    text: Arc<str>,
-    read: fn(&str) -> Vec<Message>,
-    known: OnceLock<Vec<Message>>,
+    turns: InText<Vec<Message>>,
+    tokens: OnceLock<u64>,
 }
 
 impl Messages {
     /// The turns that this reader finds in a text.
     pub const fn in_text(text: Arc<str>, read: fn(&str) -> Vec<Message>) -> Self {
         Self {
-            text,
-            read,
-            known: OnceLock::new(),
+            turns: InText::of(text, read),
+            tokens: OnceLock::new(),
         }
+    }
+
+    /// About how many tokens their texts have, with what stands around each. It is worked out once.
+    pub fn tokens_estimate(&self) -> u64 {
+        *self.tokens.get_or_init(|| {
+            let texts = self.iter().map(|turn| estimated_tokens(&turn.text));
+            texts.map(|n| n + estimate::TOKENS_PER_MESSAGE).sum()
+        })
     }
 }
 
@@ -97,19 +126,19 @@ impl Deref for Messages {
     type Target = [Message];
 
     fn deref(&self) -> &[Message] {
-        self.known.get_or_init(|| (self.read)(&self.text))
+        &self.turns
     }
 }
 
 impl PartialEq for Messages {
     fn eq(&self, other: &Self) -> bool {
-        **self == **other
+        self.turns == other.turns
     }
 }
 
 impl fmt::Debug for Messages {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
+        self.turns.fmt(f)
     }
 }
 

@@ -1,10 +1,12 @@
-//! What requests say alike in every format that callers speak: the model and the delivery.
+//! What requests say alike in every format that callers speak: the model, the
+//! delivery and the tools.
 
 use std::ops::Range;
+use std::sync::Arc;
 
-use crate::domain::chat::Delivery;
+use crate::domain::chat::{Delivery, Need, Needs, estimated_tokens};
 use crate::wire::Malformed;
-use crate::wire::json::{Fields, Raw, describe, string};
+use crate::wire::json::{Fields, Raw, array, describe, string};
 
 /// A request's body as a text.
 pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
@@ -57,4 +59,30 @@ pub(super) fn required<'a>(
         let message = format!("`{name}` is missing; {remedy}");
         Malformed::new(name, message)
     })
+}
+
+/// Takes the lists of tools in these fields into account. An empty list is no need.
+pub(super) fn add_tools(needs: &mut Needs, fields: &Fields<'_>, names: &[&str]) {
+    for tools in names.iter().flat_map(|name| fields.all(name)) {
+        if array(tools).is_some_and(|tools| !tools.is_empty()) {
+            needs.tools = Need::Yes;
+            needs.tools_tokens += estimated_tokens(tools.get());
+        }
+    }
+}
+
+/// The first of these fields that names somebody.
+pub(super) fn first_name(fields: &Fields<'_>, names: &[&str]) -> Option<Arc<str>> {
+    let mut told = names
+        .iter()
+        .filter_map(|name| fields.find(name).and_then(string));
+    told.find(|name| !name.trim().is_empty()).map(Arc::from)
+}
+
+/// The objects in these lists.
+pub(super) fn objects<'a>(
+    lists: impl Iterator<Item = Raw<'a>>,
+) -> impl Iterator<Item = Fields<'a>> {
+    let items = lists.filter_map(array).flatten();
+    items.filter_map(|item| Fields::of_object(item, "an item").ok())
 }

@@ -11,6 +11,7 @@ mod count;
 mod edit;
 mod failure;
 mod generation;
+mod needs;
 mod request;
 mod stream_reader;
 mod stream_writer;

@@ -4,8 +4,11 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::domain::chat::{Format, Message, Messages, OriginalRequest, Request, Role, UsageReport};
+use crate::domain::chat::{
+    Format, InText, Message, Messages, OriginalRequest, Request, Role, UsageReport,
+};
 use crate::wire::Malformed;
+use crate::wire::anthropic::needs::read_needs;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
 use crate::wire::shared_fields::{as_text, read_delivery, read_model, required};
 
@@ -23,6 +26,7 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
         delivery: read_delivery(&fields)?,
         usage_report: UsageReport::Wanted,
         schema: read_schema(&fields)?,
+        needs: InText::of(Arc::clone(&text), read_needs),
         original: OriginalRequest {
             format: Format::Anthropic,
             text,

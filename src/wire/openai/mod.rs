@@ -8,6 +8,7 @@ mod edit;
 mod embeddings;
 mod failure;
 mod messages;
+mod needs;
 mod request;
 mod stream;
 mod words;

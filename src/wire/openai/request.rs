@@ -5,9 +5,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::domain::chat::{Format, Message, Messages, OriginalRequest, Request, Role, UsageReport};
+use crate::domain::chat::{
+    Format, InText, Message, Messages, OriginalRequest, Request, Role, UsageReport,
+};
 use crate::wire::Malformed;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
+use crate::wire::openai::needs::read_needs;
 use crate::wire::shared_fields::{as_text, read_delivery, read_model, required};
 
 /// The schema that `response_format: {type: json_object}` stands for.
@@ -29,6 +32,7 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
         delivery: read_delivery(&fields)?,
         usage_report: read_usage_report(&fields),
         schema: read_schema(&fields)?,
+        needs: InText::of(Arc::clone(&text), read_needs),
         original: OriginalRequest {
             format: Format::OpenAi,
             text,
