@@ -20,9 +20,13 @@ use crate::cli::serve::monotonic;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Environment;
 use crate::config::artefacts::{Fitting, read_centroids};
+use crate::domain::caller::{Envelope, Metadata, Tenant};
+use crate::domain::quantity::Ratio;
 use crate::encoder::queue::Settings;
 use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing};
-use crate::routing::{IntentSignal, Rule, Signals, decide};
+use crate::gateway;
+use crate::routing::rules::Condition;
+use crate::routing::{Asked, Facts, IntentSignal, Rule, Subject, Understanding, first_match};
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -167,10 +171,30 @@ impl Stages<'_> {
         let vectors = self.encoder.encode(&windowed.windows)?;
         let vector = vectors.row(0).context("the encoder gave no vector")?;
         let intent = self.set.classify(vector, self.set.threshold());
-        let rules = [Rule::Intents(vec![intent.name.clone()]), Rule::Always];
-        let signals = Signals {
-            intent: IntentSignal::Known(intent.name),
+        let rules = [
+            Rule::of(vec![Condition::Intent(
+                vec![intent.name.clone()],
+                Ratio::default(),
+            )]),
+            Rule::default(),
+        ];
+        let request = gateway::question("assistant", &text).map_err(anyhow::Error::from)?;
+        let words = || text.clone();
+        let asked = Asked::new(Subject::Chat(&request), &words);
+        let (metadata, envelope) = (Metadata::default(), Envelope::default());
+        let facts = Facts {
+            asked: &asked,
+            tenant: &Tenant::Anonymous,
+            key: None,
+            metadata: &metadata,
+            conversation: None,
+            path: "/v1/route",
+            envelope: &envelope,
+            region: None,
+            wall: Duration::ZERO,
+            seed: 0,
         };
+        let understanding = Understanding::without(IntentSignal::from(&intent));
         let threshold = self.set.threshold();
         let mut stages = vec![
             (
@@ -193,7 +217,8 @@ impl Stages<'_> {
             (
                 "decide",
                 self.time(|| {
-                    std::hint::black_box(decide(&rules, std::hint::black_box(&signals)));
+                    let understanding = std::hint::black_box(&understanding);
+                    std::hint::black_box(first_match(&rules, &facts, understanding));
                     Ok(())
                 })?,
             ),

@@ -1,5 +1,7 @@
 //! `semroute replay`.
 
+mod seen;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
@@ -11,17 +13,16 @@ use crate::cli::Failure;
 use crate::cli::report::{Reporter, excerpt};
 use crate::config::artefacts::read_centroids;
 use crate::config::{Assembled, Environment, assemble};
-use crate::domain::chat::Usage;
 use crate::domain::logged;
-use crate::domain::quantity::{PicoUsd, Ratio};
-use crate::domain::record::Intent;
+use crate::domain::quantity::Ratio;
 use crate::encoder::Passage;
 use crate::encoder::corpus::embed_all;
-use crate::engine::plan::{Plan, Route};
-use crate::eval::replay::{Changes, Replayed, Report, Seen, report};
-use crate::routing::{self, IntentSignal, Signals};
+use crate::engine::plan::Plan;
+use crate::eval::replay::{Changes, Replayed, Report, report};
 use crate::store::log_reader::{self, LogLine};
 use crate::vector::Vectors;
+
+use seen::{Escalated, see};
 
 /// Moves of one kind that are told one by one.
 const MOVES_TOLD: usize = 10;
@@ -99,7 +100,7 @@ fn read(logs: &[PathBuf], plan: &Plan, reporter: Reporter) -> anyhow::Result<Vec
             log_reader::read(&file, &mut |_, line| match line {
                 Ok(LogLine::Record(record)) => {
                     let assistant = record.assistant.as_deref().unwrap_or_default();
-                    if !plan.assistants.contains_key(assistant) {
+                    if plan.assistant(assistant).is_none() {
                         elsewhere += 1;
                     } else if record
                         .prompt
@@ -157,7 +158,7 @@ fn embed(
 }
 
 /// Of each route, the share of its answered requests that escalated.
-fn escalated_shares(records: &[logged::Record]) -> BTreeMap<String, Ratio> {
+fn escalated_shares(records: &[logged::Record]) -> Escalated {
     let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
     for record in records.iter().filter(|record| !record.attempts.is_empty()) {
         if let Some(decision) = &record.decision {
@@ -170,53 +171,6 @@ fn escalated_shares(records: &[logged::Record]) -> BTreeMap<String, Ratio> {
         .into_iter()
         .map(|(route, (n_escalated, n))| (route, Ratio::of_counts(n_escalated, n)))
         .collect()
-}
-
-/// What a plan makes of a logged request.
-fn see(
-    record: &logged::Record,
-    vector: &[f32],
-    plan: &Plan,
-    escalated: &BTreeMap<String, Ratio>,
-) -> Option<Seen> {
-    let assistant = plan.assistants.get(record.assistant.as_deref()?)?;
-    let intent: Intent = plan.centroids.classify(vector, plan.threshold);
-    let signal = IntentSignal::from(&intent);
-    let rules = assistant.routes.iter().map(|route| &route.rule);
-    let decision = routing::decide(rules, &Signals { intent: signal })?;
-    let route = assistant.routes.get(decision.route_idx)?;
-    let target = plan.target(route.tiers.first()?.target)?;
-    Some(Seen {
-        intent: intent.name,
-        out_of_scope: intent.out_of_scope,
-        route: route.name.to_string(),
-        target: target.model.name.to_string(),
-        cost: cost(record, route, plan, escalated),
-    })
-}
-
-/// The tokens of the answer that was served, at the price of the route's first model; where the route
-/// escalates, as often as it did in the log, the next model's price comes on top.
-fn cost(
-    record: &logged::Record,
-    route: &Route,
-    plan: &Plan,
-    escalated: &BTreeMap<String, Ratio>,
-) -> Option<PicoUsd> {
-    let tokens = record.attempts.iter().rev().find_map(|it| it.usage)?;
-    let usage = Usage::of(tokens.input_tokens, tokens.output_tokens);
-    let priced = |tier: usize| {
-        let target = plan.target(route.tiers.get(tier)?.target)?;
-        Some(target.model.price?.of(usage))
-    };
-    let first = priced(0)?;
-    let share = escalated
-        .get(route.name.as_str())
-        .map_or(0.0, |it| it.get());
-    if route.tiers.len() < 2 || share <= 0.0 {
-        return Some(first);
-    }
-    Some(first + priced(1)?.share(share))
 }
 
 fn summary(found: &Report, centroids: &CentroidSet) -> String {

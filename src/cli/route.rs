@@ -9,7 +9,6 @@ use crate::cli::Failure;
 use crate::cli::report::{Reporter, short};
 use crate::cli::serve::{Logging, engine};
 use crate::config::{Environment, assemble};
-use crate::domain::chat::{Message, Role};
 use crate::domain::name::AssistantName;
 use crate::domain::record::Record;
 use crate::encoder::Class;
@@ -26,6 +25,9 @@ pub(super) struct Arguments {
     /// The assistant; the first one, if it is left out.
     #[arg(long, value_name = "NAME")]
     assistant: Option<String>,
+    /// What chance says, to see a decision of the log again.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// Print one JSON document, the same as `POST /v1/route`.
     #[arg(long)]
     json: bool,
@@ -46,12 +48,13 @@ pub(super) fn run(
     let plan = engine.plan();
     let first = plan.assistants.keys().next().map(AssistantName::to_string);
     let asked = arguments.assistant.clone().or(first).unwrap_or_default();
-    let message = Message {
-        role: Role::User,
-        text: arguments.text.clone(),
-    };
-    let ledger = Ledger::open(&engine, "semroute route", String::new());
-    let decided = runtime.block_on(engine.decide(&asked, &[message], Class::Interactive, ledger));
+    let request = gateway::question(&asked, &arguments.text)
+        .map_err(|error| Failure::Usage(error.to_string()))?;
+    let mut ledger = Ledger::open(&engine, "semroute route", String::new());
+    if let Some(seed) = arguments.seed {
+        ledger.seeded(seed);
+    }
+    let decided = runtime.block_on(engine.decide(&request, Class::Interactive, ledger));
     if let Err(error) = &decided.outcome {
         return Err(Failure::Usage(error.to_string()));
     }

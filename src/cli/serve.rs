@@ -10,6 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
+use uuid::Uuid;
 
 use crate::cli::Failure;
 use crate::cli::report::Reporter;
@@ -163,6 +164,7 @@ pub(super) fn engine(assembled: Assembled, logging: Logging) -> anyhow::Result<A
         clock,
         metrics,
         log,
+        seed: Uuid::now_v7().as_u64_pair().1,
     }))
 }
 

@@ -3,9 +3,11 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use crate::config::strategies::{Cheapest, Fastest, Guards, Priority, Score, Weighted};
 use crate::config::teams;
 use crate::config::value::{OneOrMany, Period};
-use crate::domain::name::{IntentName, ModelName, RouteName, TeamName};
+use crate::config::when::When;
+use crate::domain::name::{ModelName, RouteName, TeamName};
 
 /// A virtual model: callers put its name in `model`.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -15,12 +17,17 @@ pub struct Assistant {
     /// everyone else there is no such assistant.
     #[serde(default = "teams::all")]
     pub teams: OneOrMany<TeamName>,
+    /// Other names that callers may put in `model` for it: those of models that they asked for before,
+    /// say. `*` stands for every name that there is not.
+    #[serde(default)]
+    pub aliases: Vec<String>,
     /// The routes. The first whose `when` matches is taken; the last has no `when` and takes
     /// everything else: what is out of scope, and what could not be embedded.
     pub routes: Vec<Route>,
 }
 
-/// One way through an assistant. It has either `to` or `cascade`.
+/// One way through an assistant. One of `to`, `weighted`, `priority`, `fastest`, `cheapest`, `score` and
+/// `cascade` says who answers.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Route {
@@ -32,7 +39,26 @@ pub struct Route {
     /// The model that answers.
     #[serde(default)]
     pub to: Option<ModelName>,
-    /// Models that are asked, in order, when the one before could not answer.
+    /// By chance, with weights: a canary, an A/B test.
+    #[serde(default)]
+    pub weighted: Option<Weighted>,
+    /// The first in order that keeps to a time per output token.
+    #[serde(default)]
+    pub priority: Option<Priority>,
+    /// The fastest over the last 20 minutes.
+    #[serde(default)]
+    pub fastest: Option<Fastest>,
+    /// The cheapest that is measured to be good enough.
+    #[serde(default)]
+    pub cheapest: Option<Cheapest>,
+    /// The highest weighted sum of cost, speed and quality.
+    #[serde(default)]
+    pub score: Option<Score>,
+    /// What the choice may not exceed.
+    #[serde(default)]
+    pub guards: Option<Guards>,
+    /// Models that are asked, in order, when the one before could not answer. The other models of a
+    /// strategy stand in before these.
     #[serde(default)]
     pub failover: Vec<ModelName>,
     /// Ask the cheap model first, check its draft, and escalate only if it fails.
@@ -40,12 +66,26 @@ pub struct Route {
     pub cascade: Option<Cascade>,
 }
 
-/// When a route is taken.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct When {
-    /// The prompt's intent: one, or one of several.
-    pub intent: OneOrMany<IntentName>,
+/// The keys that say who answers.
+pub(super) const WAYS: [&str; 7] = [
+    "to", "weighted", "priority", "fastest", "cheapest", "score", "cascade",
+];
+
+impl Route {
+    /// Those of them that it has.
+    pub(super) fn ways(&self) -> Vec<&'static str> {
+        let has = [
+            self.to.is_some(),
+            self.weighted.is_some(),
+            self.priority.is_some(),
+            self.fastest.is_some(),
+            self.cheapest.is_some(),
+            self.score.is_some(),
+            self.cascade.is_some(),
+        ];
+        let ways = WAYS.into_iter().zip(has).filter(|(_, has)| *has);
+        ways.map(|(way, _)| way).collect()
+    }
 }
 
 /// Ask the cheap model first, check its draft, and escalate only if it fails.

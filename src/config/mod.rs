@@ -17,17 +17,21 @@ pub mod intents;
 pub mod load;
 pub mod log;
 pub mod models;
+pub mod policy;
 pub mod presets;
 pub mod problem;
 pub mod providers;
 pub mod reference;
 pub mod resolve;
+mod routes;
 pub mod schema;
 pub mod server;
 mod servers;
+pub mod strategies;
 pub mod teams;
 pub mod value;
 pub mod watch;
+pub mod when;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -62,6 +66,14 @@ pub struct Config {
     /// entries take the place of those of the same names in the catalogue that ships.
     #[serde(default)]
     pub catalogue: Option<PathBuf>,
+    /// The table of how good models are at which intent, as `semroute eval models` writes it: a path
+    /// relative to the config's own folder.
+    #[serde(default)]
+    pub quality: Option<PathBuf>,
+    /// Which models a request may reach at all, before anything is optimised. Every rule that applies
+    /// counts.
+    #[serde(default)]
+    pub policy: Vec<policy::Rules>,
     /// What callers put in `model`: each is a list of routes.
     pub assistants: BTreeMap<AssistantName, assistants::Assistant>,
     /// Models that callers may name in `model` at `/v1/embeddings`, beside the encoder inside the process:

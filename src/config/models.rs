@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::config::value::Period;
-use crate::domain::name::ProviderName;
+use crate::domain::name::{DataClass, ProviderName, RegionName};
 use crate::provider::simulated::Script;
 
 /// A model that can be asked.
@@ -30,6 +30,17 @@ pub struct Model {
     /// Everything that it can do beside writing text; the catalogue's, if it is left out.
     #[serde(default)]
     pub abilities: Option<Vec<AbilityName>>,
+    /// Everywhere that it may process data, for the policy's `regions`.
+    #[serde(default)]
+    pub regions: Vec<RegionName>,
+    /// The kinds of data that it is cleared for, for the policy's `data`.
+    #[serde(default)]
+    pub data: Vec<DataClass>,
+    /// How many tokens it makes of a text for each that is estimated: about four characters of English.
+    /// 1, if it is left out.
+    #[serde(default)]
+    #[schemars(range(min = 0.1, max = 10.0))]
+    pub tokenizer_factor: Option<f64>,
     /// The entry of the catalogue that tells what is left out here: `VENDOR/MODEL`, or `none`. Unless
     /// told, it is looked for by the vendor whose own address the provider has, and by `name`; a model
     /// of any other server has no entry.

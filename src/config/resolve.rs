@@ -4,23 +4,25 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::cascade::OnLimit;
 use crate::centroids::CentroidSet;
-use crate::config::assistants::{self, When};
 use crate::config::catalogue::facts;
 use crate::config::encoder::Text;
 use crate::config::intents::OutOfScope;
 use crate::config::log::Prompts;
 use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
+use crate::config::routes::{self, Resolved};
 use crate::config::servers::servers;
-use crate::config::{Environment, Loaded, embeddings, teams};
-use crate::domain::model::{Model, ModelId, Terms, Tier};
-use crate::domain::name::{AssistantName, ModelName};
+use crate::config::when::Known;
+use crate::config::{Config, Environment, Loaded, embeddings, policy, teams};
+use crate::domain::model::{Model, ModelId, Terms};
+use crate::domain::name::{AssistantName, IntentName, ModelName, RegionName};
+use crate::domain::quality::QualityTable;
 use crate::engine::passages::Selection;
-use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Route, Target, Verify};
+use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Target};
 use crate::provider::Timeouts;
-use crate::routing::Rule;
+use crate::routing::policy::PolicyRule;
+use crate::routing::{Policy, Rule};
 
 /// The plan that a configuration describes. Without centroids, everything else is checked and there is
 /// no plan.
@@ -31,21 +33,26 @@ pub fn resolve(
     problems: &mut Vec<Problem>,
 ) -> Option<Plan> {
     let targets = targets(loaded, environment, problems);
-    let names: BTreeMap<&ModelName, ModelId> = loaded
-        .config
-        .models
-        .keys()
-        .enumerate()
-        .map(|(position, name)| (name, ModelId(position)))
-        .collect();
-    let intents = centroids
-        .as_ref()
-        .map(|set| set.intents().map(ToString::to_string).collect());
+    let models: Vec<&Model> = targets.iter().map(|target| &target.model).collect();
+    let config = &loaded.config;
+    let quality = quality(loaded, problems);
     let names = Names {
-        models: names,
-        intents,
+        models: config.models.keys().zip((0..).map(ModelId)).collect(),
+        rules: Known {
+            intents: centroids
+                .as_ref()
+                .map(|set| set.intents().map(IntentName::as_str).collect()),
+            teams: config.teams.iter().flat_map(BTreeMap::keys).collect(),
+            keys: keys(config),
+        },
+        has_quality: config.quality.is_some(),
     };
-    let assistants = assistants(loaded, &names, problems);
+    let Resolved {
+        assistants,
+        aliases,
+    } = routes::resolve(config, &names, problems);
+    let policy = policy::resolve(config, &models, &names, problems);
+    let region = region(loaded, environment, problems);
     let embeddings = embeddings::resolve(loaded, &names.models, problems);
     let access = teams::access(loaded, environment, problems);
     let centroids = centroids?;
@@ -59,12 +66,18 @@ pub fn resolve(
     if !problems.is_empty() {
         return None;
     }
-    let config = &loaded.config;
+    let looks_at_host = rules(&assistants, &policy).any(Rule::looks_at_host);
     Some(Plan {
+        headers_wanted: headers_wanted(&assistants, &policy),
+        looks_at_host,
         digest: loaded.digest.as_str().into(),
         targets,
         access,
         assistants,
+        aliases,
+        policy,
+        region,
+        quality,
         embeddings,
         threshold: scope(config.intents.out_of_scope).threshold(&centroids),
         out_of_scope: scope(config.intents.out_of_scope),
@@ -91,16 +104,76 @@ pub const fn selection(text: Text) -> Selection {
 }
 
 /// What names may be referred to.
-struct Names<'a> {
-    models: BTreeMap<&'a ModelName, ModelId>,
-    /// Unknown where the centroids could not be read.
-    intents: Option<BTreeSet<String>>,
+pub(super) struct Names<'a> {
+    pub(super) models: BTreeMap<&'a ModelName, ModelId>,
+    pub(super) rules: Known<'a>,
+    /// Whether a table of qualities is named, readable or not.
+    pub(super) has_quality: bool,
 }
 
-impl Names<'_> {
-    fn model(&self, name: &ModelName, path: &str, problems: &mut Vec<Problem>) -> Option<ModelId> {
-        model_called(name, &self.models, path, problems)
-    }
+/// Every key of every team, as the configuration calls it.
+fn keys(config: &Config) -> Vec<String> {
+    let teams = config.teams.iter().flat_map(BTreeMap::values);
+    let keys = teams.flat_map(|team| &team.keys);
+    keys.map(ToString::to_string).collect()
+}
+
+/// Every rule of routes and policy.
+fn rules<'a>(
+    assistants: &'a BTreeMap<AssistantName, Assistant>,
+    policy: &'a Policy,
+) -> impl Iterator<Item = &'a Rule> {
+    let routes = assistants.values().flat_map(|assistant| &assistant.routes);
+    let of_policy = policy.rules().iter().map(PolicyRule::when);
+    routes.map(|route| &route.rule).chain(of_policy)
+}
+
+/// The headers that a rule or a sticky choice looks at.
+fn headers_wanted(
+    assistants: &BTreeMap<AssistantName, Assistant>,
+    policy: &Policy,
+) -> Arc<[Arc<str>]> {
+    let routes = assistants.values().flat_map(|assistant| &assistant.routes);
+    let sticky = routes.flat_map(|route| route.way.headers());
+    let of_rules = rules(assistants, policy).flat_map(Rule::headers);
+    let wanted: BTreeSet<&Arc<str>> = of_rules.chain(sticky).collect();
+    wanted.into_iter().map(Arc::clone).collect()
+}
+
+/// Where the gateway stands.
+fn region(
+    loaded: &Loaded,
+    environment: Environment,
+    problems: &mut Vec<Problem>,
+) -> Option<RegionName> {
+    let given = loaded.config.server.region.as_ref()?;
+    let read = match given.strip_prefix("env:") {
+        Some(name) => environment
+            .get(name)
+            .ok_or_else(|| format!("the environment has no variable {name:?}; set it")),
+        None => Ok(given.clone()),
+    };
+    let region = read.and_then(|text| text.trim().parse::<RegionName>());
+    region
+        .map_err(|message| problems.push(Problem::new("server.region", message)))
+        .ok()
+}
+
+/// The table of qualities.
+fn quality(loaded: &Loaded, problems: &mut Vec<Problem>) -> Option<Arc<QualityTable>> {
+    let path = loaded.folder.join(loaded.config.quality.as_ref()?);
+    let read = std::fs::read_to_string(&path).map_err(|error| error.to_string());
+    let table = read.and_then(|text| QualityTable::read(&text));
+    table
+        .map(Arc::new)
+        .map_err(|why| {
+            let message = format!(
+                "{} is no table of qualities: {why}; write one by `semroute eval models`",
+                path.display()
+            );
+            problems.push(Problem::new("quality", message));
+        })
+        .ok()
 }
 
 /// The position of a model, or the problem that there is none of this name.
@@ -154,7 +227,7 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
                     price: known.price.value(),
                     limits: known.limits(),
                     abilities: known.abilities.value().unwrap_or_default(),
-                    terms: Terms::default(),
+                    terms: terms(model, &path, problems),
                 },
                 provider,
                 timeouts: timeouts(model.timeout),
@@ -162,6 +235,20 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
         }
     }
     targets
+}
+
+/// What the operator says of a model beside what it is.
+fn terms(model: &models::Model, path: &str, problems: &mut Vec<Problem>) -> Terms {
+    let factor = model.tokenizer_factor.unwrap_or(1.0);
+    if !(0.1..=10.0).contains(&factor) {
+        let message = format!("{factor} is not between 0.1 and 10");
+        problems.push(Problem::new(format!("{path}.tokenizer_factor"), message));
+    }
+    Terms {
+        regions: model.regions.as_slice().into(),
+        data: model.data.as_slice().into(),
+        tokenizer_factor: factor,
+    }
 }
 
 fn timeouts(timeout: models::Timeout) -> Timeouts {
@@ -173,167 +260,5 @@ fn timeouts(timeout: models::Timeout) -> Timeouts {
         first_token: or(timeout.first_token, default.first_token),
         between_tokens: or(timeout.between_tokens, default.between_tokens),
         whole: or(timeout.whole, default.whole),
-    }
-}
-
-fn assistants(
-    loaded: &Loaded,
-    names: &Names<'_>,
-    problems: &mut Vec<Problem>,
-) -> BTreeMap<AssistantName, Assistant> {
-    let mut assistants = BTreeMap::new();
-    if loaded.config.assistants.is_empty() {
-        let message =
-            "there is no assistant; callers put its name in `model`, so there must be one";
-        problems.push(Problem::new("assistants", message));
-    }
-    for (name, assistant) in &loaded.config.assistants {
-        let path = format!("assistants.{name}.teams");
-        let teams = teams::teams_of(assistant, &loaded.config.teams, &path, problems);
-        let path = format!("assistants.{name}.routes");
-        let n_routes = assistant.routes.len();
-        if n_routes == 0 {
-            problems.push(Problem::new(
-                &path,
-                "there is no route; write at least one, without `when`",
-            ));
-        }
-        let mut seen = BTreeSet::new();
-        let mut routes = Vec::new();
-        for (position, route) in assistant.routes.iter().enumerate() {
-            let path = format!("{path}[{position}]");
-            if !seen.insert(&route.name) {
-                let message = format!("another route is called \"{}\" as well", route.name);
-                problems.push(Problem::new(format!("{path}.name"), message));
-            }
-            let is_last = position + 1 == n_routes;
-            check_place(route, is_last, &path, problems);
-            routes.extend(self::route(route, names, &path, problems));
-        }
-        assistants.insert(name.clone(), Assistant { teams, routes });
-    }
-    assistants
-}
-
-/// The last route takes everything, and no other does.
-fn check_place(route: &assistants::Route, is_last: bool, path: &str, problems: &mut Vec<Problem>) {
-    match (&route.when, is_last) {
-        (Some(_), true) => problems.push(Problem::new(
-            format!("{path}.when"),
-            "the last route takes what no other does, so it has no `when`; add one behind it",
-        )),
-        (None, false) => problems.push(Problem::new(
-            path,
-            "a route without `when` takes everything, so those behind it are never reached; move it to the end",
-        )),
-        _ => {}
-    }
-}
-
-fn route(
-    route: &assistants::Route,
-    names: &Names<'_>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Option<Route> {
-    let rule = rule(route.when.as_ref(), names, path, problems);
-    let stand_ins: Vec<ModelId> = route
-        .failover
-        .iter()
-        .enumerate()
-        .filter_map(|(position, name)| {
-            names.model(name, &format!("{path}.failover[{position}]"), problems)
-        })
-        .collect();
-    match (&route.to, &route.cascade) {
-        (Some(to), None) => {
-            let target = names.model(to, &format!("{path}.to"), problems)?;
-            Some(Route {
-                name: route.name.clone(),
-                rule,
-                tiers: vec![Tier { target, stand_ins }],
-                verify: Verify::Nothing,
-                on_limit: OnLimit::Error,
-                time_max: None,
-            })
-        }
-        (None, Some(cascade)) => Some(Route {
-            name: route.name.clone(),
-            rule,
-            tiers: tiers(cascade, stand_ins, names, path, problems),
-            verify: verify(cascade),
-            on_limit: match cascade.on_limit {
-                assistants::OnLimit::Error => OnLimit::Error,
-                assistants::OnLimit::BestDraft => OnLimit::BestDraft,
-            },
-            time_max: cascade.limits.time.map(crate::config::value::Period::get),
-        }),
-        (Some(_), Some(_)) => {
-            let message = "has both `to` and `cascade`; keep one";
-            problems.push(Problem::new(path, message));
-            None
-        }
-        (None, None) => {
-            let message = "has neither `to` nor `cascade`; write the model that answers";
-            problems.push(Problem::new(path, message));
-            None
-        }
-    }
-}
-
-fn rule(when: Option<&When>, names: &Names<'_>, path: &str, problems: &mut Vec<Problem>) -> Rule {
-    let Some(when) = when else {
-        return Rule::Always;
-    };
-    let intents = when.intent.as_slice();
-    if intents.is_empty() {
-        let message = "names no intent, so the route is never taken; name one";
-        problems.push(Problem::new(format!("{path}.when.intent"), message));
-    }
-    if let Some(known) = &names.intents {
-        for intent in intents {
-            if !known.contains(intent.as_str()) {
-                let hint = suggestion(intent.as_str(), known.iter().map(String::as_str));
-                let message = format!("the centroids have no intent \"{intent}\"{hint}");
-                problems.push(Problem::new(format!("{path}.when.intent"), message));
-            }
-        }
-    }
-    Rule::Intents(intents.to_vec())
-}
-
-/// The last tier has the route's stand-ins; those before it have the next tier.
-fn tiers(
-    cascade: &assistants::Cascade,
-    stand_ins: Vec<ModelId>,
-    names: &Names<'_>,
-    path: &str,
-    problems: &mut Vec<Problem>,
-) -> Vec<Tier> {
-    let mut tiers: Vec<Tier> = cascade
-        .tiers
-        .iter()
-        .enumerate()
-        .filter_map(|(position, name)| {
-            let target =
-                names.model(name, &format!("{path}.cascade.tiers[{position}]"), problems)?;
-            Some(Tier {
-                target,
-                stand_ins: Vec::new(),
-            })
-        })
-        .collect();
-    if let Some(last) = tiers.last_mut() {
-        last.stand_ins = stand_ins;
-    }
-    tiers
-}
-
-fn verify(cascade: &assistants::Cascade) -> Verify {
-    match cascade.verify.first() {
-        Some(assistants::Verify::JsonSchema(assistants::SchemaSource::Request)) => {
-            Verify::RequestSchema
-        }
-        None => Verify::Nothing,
     }
 }

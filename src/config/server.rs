@@ -20,6 +20,9 @@ pub struct Server {
     pub listen: SocketAddr,
     /// The longest that a request may take, all its calls to models together.
     pub request_timeout: Period,
+    /// Where this gateway stands, for rules on `region`: a name such as `eu`, or `env:NAME`, so that one
+    /// config serves gateways in several places.
+    pub region: Option<String>,
 }
 
 impl Default for Server {
@@ -27,6 +30,7 @@ impl Default for Server {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             request_timeout: Period::of(REQUEST_TIMEOUT),
+            region: None,
         }
     }
 }

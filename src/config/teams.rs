@@ -9,9 +9,9 @@ use crate::config::assistants::Assistant;
 use crate::config::problem::suggestion;
 use crate::config::value::{OneOrMany, SecretRef};
 use crate::config::{Environment, Loaded, Problem};
-use crate::domain::caller::ANONYMOUS;
+use crate::domain::caller::{ANONYMOUS, KeyLabel};
 use crate::domain::name::TeamName;
-use crate::engine::access::{Access, KEY_CHARS_MAX, KeyRing, Teams};
+use crate::engine::access::{Access, Holder, KEY_CHARS_MAX, KeyRing, Teams};
 
 /// Callers that share keys.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -68,7 +68,13 @@ pub(super) fn access(
         for (position, reference) in team.keys.iter().enumerate() {
             let added = environment
                 .secret(reference, &loaded.folder)
-                .and_then(|secret| add(&mut ring, secret.trim(), name));
+                .and_then(|secret| {
+                    let holder = Holder {
+                        team: name.clone(),
+                        key: KeyLabel::new(&reference.to_string()),
+                    };
+                    add(&mut ring, secret.trim(), holder)
+                });
             if let Err(message) = added {
                 problems.push(Problem::new(format!("{path}.keys[{position}]"), message));
             }
@@ -78,7 +84,7 @@ pub(super) fn access(
 }
 
 /// Puts a key on the ring, or says why it cannot be one without repeating it.
-fn add(ring: &mut KeyRing, key: &str, team: &TeamName) -> Result<(), String> {
+fn add(ring: &mut KeyRing, key: &str, holder: Holder) -> Result<(), String> {
     let length = key.chars().count();
     if length == 0 {
         return Err("the key is blank; leave it out, or give it a value".to_owned());
@@ -94,8 +100,9 @@ fn add(ring: &mut KeyRing, key: &str, team: &TeamName) -> Result<(), String> {
             "the key has {length} characters; it must have {KEY_CHARS_MIN} to {KEY_CHARS_MAX}, such as `openssl rand -hex 32` prints"
         ));
     }
-    ring.add(key, team).map_err(|holder| {
-        if holder == *team {
+    let team = holder.team.clone();
+    ring.add(key, holder).map_err(|holder| {
+        if holder == team {
             "the team has the same key already; leave one out".to_owned()
         } else {
             format!("the team \"{holder}\" has the same key; a key tells who asks, so give each team its own")

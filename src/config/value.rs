@@ -66,6 +66,60 @@ impl JsonSchema for Period {
     }
 }
 
+/// A length of time that may last for days: `30m`, `12h`, `7d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Span(Duration);
+
+/// Nobody means more than a year.
+const SPAN_MAX: Duration = Duration::from_hours(24 * 366);
+
+/// What a span looks like.
+const SPAN_PATTERN: &str = r"^[0-9]+(\.[0-9]+)?(s|m|h|d)$";
+
+impl Span {
+    /// The length of time.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl TryFrom<String> for Span {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is not a length of time; write it like 30s, 30m, 12h or 7d");
+        let unit_at = text
+            .find(|c: char| c.is_ascii_alphabetic())
+            .ok_or_else(wrong)?;
+        let (number, unit) = text.split_at(unit_at);
+        let number: f64 = number.parse().map_err(|_| wrong())?;
+        let unit_s = match unit {
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3_600.0,
+            "d" => 86_400.0,
+            _ => return Err(wrong()),
+        };
+        let duration = Duration::try_from_secs_f64(number * unit_s).map_err(|_| wrong())?;
+        if duration < Duration::from_secs(1) || SPAN_MAX < duration {
+            return Err(format!("{text:?} must be at least 1s and at most 366d"));
+        }
+        Ok(Self(duration))
+    }
+}
+
+impl JsonSchema for Span {
+    fn schema_name() -> Cow<'static, str> {
+        "Span".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "pattern": SPAN_PATTERN })
+    }
+}
+
 /// An amount of data, written with its unit: `64KiB`, `256MiB`, `10MB`, `1GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -140,6 +194,16 @@ pub(super) const SECRET_PATTERN: &str = "^(env|file):.+";
 
 /// What is said of a secret that stands in the config itself.
 pub(super) const SECRET_ELSEWHERE: &str = "a secret is not written here: say env:NAME or file:PATH";
+
+/// As it is written.
+impl std::fmt::Display for SecretRef {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "env:{name}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+        }
+    }
+}
 
 impl TryFrom<String> for SecretRef {
     type Error = String;

@@ -62,8 +62,6 @@ impl KeyLabel {
 /// What is written on a request, outside its body: how it came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Envelope {
-    /// The path asked.
-    pub path: Arc<str>,
     /// The host asked, without its port, in lower case.
     pub host: Option<Arc<str>>,
     /// The headers that a rule of the plan looks at, names in lower case; one that comes several times

@@ -44,8 +44,10 @@ pub struct Removed {
     /// The model.
     pub model: ModelName,
     /// The policy's rule by its name, or `ability`, or `context`.
+    #[serde(serialize_with = "text")]
     pub by: Arc<str>,
     /// Why, for people.
+    #[serde(serialize_with = "text")]
     pub why: Arc<str>,
 }
 
@@ -64,6 +66,9 @@ pub struct Weighed {
     /// What the request is expected to cost with it.
     #[serde(rename = "expected_cost_usd", skip_serializing_if = "Option::is_none")]
     pub cost: Option<PicoUsd>,
+    /// How many tokens prompt and answer are expected to have together.
+    #[serde(skip)]
+    pub tokens: Option<f64>,
     /// How many tokens its answer is expected to have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<OutputTokens>,
@@ -104,6 +109,7 @@ impl Weighed {
         Self {
             model,
             cost: None,
+            tokens: None,
             output_tokens: None,
             time: None,
             pace: None,
@@ -157,6 +163,25 @@ pub enum Out {
     NoWeight,
 }
 
+impl Out {
+    /// Why, for people.
+    pub const fn said(self) -> &'static str {
+        match self {
+            Self::Full(_) => "it is known that it can take no more calls",
+            Self::QualityUnknown => "the quality at this intent was never measured",
+            Self::BelowBar => "the measured quality is below the bar",
+            Self::PriceUnknown => "the price is not known",
+            Self::NoSamples => "it is not known how fast it is",
+            Self::TooSlow => "it is known that it is too slow",
+            Self::NoWeight => "the weight is 0",
+        }
+    }
+}
+
 fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(as_millis).serialize(serializer)
+}
+
+fn text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
 }

@@ -310,6 +310,8 @@ spelled!(Purpose {
 pub enum ErrorType {
     /// The request was wrong.
     Caller,
+    /// The operator's policy leaves nobody who may answer.
+    Policy,
     /// A provider failed.
     Provider,
     /// semroute failed.
@@ -318,6 +320,7 @@ pub enum ErrorType {
 
 spelled!(ErrorType {
     Caller => "caller",
+    Policy => "policy",
     Provider => "provider",
     Semroute => "semroute",
 });

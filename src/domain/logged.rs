@@ -1,6 +1,8 @@
 //! A record as it is read back from a log: what later commands need of it, and nothing that a log of
 //! another version might lack makes a line unreadable.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::domain::name::IntentName;
@@ -14,6 +16,18 @@ pub struct Record {
     /// When it came, RFC 3339, UTC.
     #[serde(default)]
     pub time: String,
+    /// The path asked.
+    #[serde(default)]
+    pub endpoint: String,
+    /// On whose behalf.
+    #[serde(default)]
+    pub tenant: Option<String>,
+    /// What the caller said of it.
+    #[serde(default)]
+    pub metadata: BTreeMap<String, String>,
+    /// The conversation that it belonged to.
+    #[serde(default)]
+    pub conversation: Option<String>,
     /// The assistant asked for.
     #[serde(default)]
     pub assistant: Option<String>,
@@ -82,6 +96,9 @@ pub struct Decision {
     /// Who was asked first.
     #[serde(default)]
     pub target: String,
+    /// What chance said, where it had a say.
+    #[serde(default)]
+    pub seed: Option<u64>,
 }
 
 /// A call to a model.

@@ -44,6 +44,29 @@ pub struct Quality {
 }
 
 impl QualityTable {
+    /// Reads a table, or says why it is none.
+    pub fn read(text: &str) -> Result<Self, String> {
+        let table: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
+        if table.version != QUALITY_VERSION {
+            return Err(format!(
+                "its version is {}, and only {QUALITY_VERSION} is read here",
+                table.version
+            ));
+        }
+        let all = table.intents.values().chain([&table.overall]);
+        for (model, quality) in all.flatten() {
+            let Quality {
+                mean, low, high, ..
+            } = quality;
+            if !(0.0 <= *low && low <= mean && mean <= high && *high <= 1.0) {
+                return Err(format!(
+                    "of \"{model}\", low {low}, mean {mean} and high {high} are not in order between 0 and 1"
+                ));
+            }
+        }
+        Ok(table)
+    }
+
     /// How good a model is at an intent; over all prompts, where the intent is not known. A pair that
     /// was not measured is unknown: what a model does on other prompts does not stand in for it.
     pub fn of(&self, intent: Option<&IntentName>, model: &str) -> Option<Quality> {

@@ -63,6 +63,11 @@ impl Ratio {
         self.0
     }
 
+    /// A sum of shares, which may miss 0 or 1 by a rounding.
+    pub const fn clamped(sum: f64) -> Self {
+        Self(sum.clamp(0.0, 1.0))
+    }
+
     /// The share that `part` is of `whole`; 0 of nothing.
     #[expect(
         clippy::cast_precision_loss,
@@ -115,6 +120,24 @@ impl PicoUsd {
             reason = "checked to lie between 0 and 1e12 just above"
         )]
         let pico = (usd_per_million * (PICO_PER_USD / 1e6)).round() as u64;
+        Ok(Self(pico))
+    }
+
+    /// An amount in dollars.
+    pub fn from_usd(usd: f64) -> Result<Self, String> {
+        /// Far above what a request can cost, and low enough to be counted.
+        const USD_MAX: f64 = 1e6;
+        if !(0.0..=USD_MAX).contains(&usd) {
+            return Err(format!(
+                "{usd} is not an amount: give US dollars, 0 to {USD_MAX}"
+            ));
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to lie between 0 and 1e18 just above"
+        )]
+        let pico = (usd * PICO_PER_USD).round() as u64;
         Ok(Self(pico))
     }
 

@@ -13,9 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
 use crate::domain::decision::Decided;
-use crate::domain::event::{
-    ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict,
-};
+use crate::domain::event::{ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict};
 use crate::domain::name::{AssistantName, IntentName, ModelName};
 use crate::domain::quantity::PicoUsd;
 
@@ -60,7 +58,7 @@ pub struct Record {
     /// The nearest intents.
     pub intent: Option<Intent>,
     /// The route and why.
-    pub decision: Option<Decided>,
+    pub decision: Option<Box<Decided>>,
     /// Every call to a model, in order.
     pub attempts: Vec<Attempt>,
     /// What the checks found, in order.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use sha2::{Digest, Sha256};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
-use crate::domain::caller::Tenant;
+use crate::domain::caller::{KeyLabel, Tenant};
 use crate::domain::name::TeamName;
 
 /// The longest key. A longer one is refused unread, so that nobody can have much text hashed.
@@ -39,7 +39,16 @@ impl Access {
 pub struct KeyRing {
     digests: Vec<KeyDigest>,
     /// Of each digest, in the same order.
-    holders: Vec<TeamName>,
+    holders: Vec<Holder>,
+}
+
+/// Who has a key, and what the configuration calls it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// The team.
+    pub team: TeamName,
+    /// The key's name.
+    pub key: KeyLabel,
 }
 
 /// A key's digest, in words: comparing them takes a quarter of the time of comparing bytes.
@@ -47,17 +56,17 @@ type KeyDigest = [u64; 4];
 
 impl KeyRing {
     /// Adds a key, or says who has it already.
-    pub fn add(&mut self, key: &str, team: &TeamName) -> Result<(), TeamName> {
-        if let Some(holder) = self.holder(key.as_bytes()) {
-            return Err(holder.clone());
+    pub fn add(&mut self, key: &str, holder: Holder) -> Result<(), TeamName> {
+        if let Some(other) = self.holder(key.as_bytes()) {
+            return Err(other.team.clone());
         }
         self.digests.push(digest(key.as_bytes()));
-        self.holders.push(team.clone());
+        self.holders.push(holder);
         Ok(())
     }
 
-    /// The team that has a key.
-    pub fn holder(&self, key: &[u8]) -> Option<&TeamName> {
+    /// Who has a key.
+    pub fn holder(&self, key: &[u8]) -> Option<&Holder> {
         if KEY_CHARS_MAX < key.len() {
             return None;
         }
@@ -75,7 +84,7 @@ impl KeyRing {
 
     /// Everyone who has a key.
     pub fn teams(&self) -> BTreeSet<&TeamName> {
-        self.holders.iter().collect()
+        self.holders.iter().map(|holder| &holder.team).collect()
     }
 }
 
@@ -124,9 +133,16 @@ mod tests {
             ("clinic-key-1111111", "clinic"),
             ("lab-key-0000000000", "lab"),
         ] {
-            ring.add(key, &team(name)).unwrap();
+            ring.add(key, holder(name)).unwrap();
         }
         ring
+    }
+
+    fn holder(name: &str) -> Holder {
+        Holder {
+            team: team(name),
+            key: KeyLabel::new(&format!("env:{name}")),
+        }
     }
 
     #[test]
@@ -137,7 +153,7 @@ mod tests {
             ("clinic-key-1111111", "clinic"),
             ("lab-key-0000000000", "lab"),
         ] {
-            assert_eq!(ring.holder(key.as_bytes()), Some(&team(name)), "{key}");
+            assert_eq!(ring.holder(key.as_bytes()), Some(&holder(name)), "{key}");
         }
         assert_eq!(
             ring.teams(),
@@ -165,8 +181,8 @@ mod tests {
         let mut ring = KeyRing::default();
         let longest = "k".repeat(KEY_CHARS_MAX);
         let longer = "k".repeat(KEY_CHARS_MAX + 1);
-        ring.add(&longest, &team("clinic")).unwrap();
-        ring.add(&longer, &team("clinic")).unwrap();
+        ring.add(&longest, holder("clinic")).unwrap();
+        ring.add(&longer, holder("clinic")).unwrap();
         assert!(ring.holder(longest.as_bytes()).is_some());
         assert!(ring.holder(longer.as_bytes()).is_none());
     }
@@ -174,7 +190,7 @@ mod tests {
     #[test]
     fn a_key_has_one_holder() {
         let mut ring = ring();
-        let held = ring.add("clinic-key-1111111", &team("lab"));
+        let held = ring.add("clinic-key-1111111", holder("lab"));
         assert_eq!(held, Err(team("clinic")));
     }
 

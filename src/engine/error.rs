@@ -4,10 +4,12 @@
 use std::time::Duration;
 
 use crate::cascade::Defeat;
+use crate::domain::decision::{Out, Removed, Weighed};
 use crate::domain::event::{ErrorType, Failure, FailureKind, Fault};
+use crate::routing::NoCandidate;
 
 /// Why a request brought no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// The request is wrong in one place.
     #[error("{message}")]
@@ -50,6 +52,10 @@ pub enum Error {
         "the encoder has more to do than it can finish in time; try again later, or send fewer texts at once"
     )]
     Overloaded,
+    /// Policy, or what the models are known to be unable to do, leaves nobody to ask; or nobody can take
+    /// one more call.
+    #[error("{}", nobody(.0))]
+    NoCandidate(NoCandidate),
     /// The request took too long.
     #[error("no answer came within {}s, the limit of this route or server", .limit.as_secs_f64())]
     DeadlineExceeded {
@@ -116,6 +122,69 @@ pub enum Media {
     Encoding(String),
 }
 
+/// What the last candidate of a request lacked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lacking {
+    /// The policy's leave.
+    Policy,
+    /// An ability.
+    Ability,
+    /// A context that is long enough.
+    Context,
+    /// Room for one more call.
+    Room,
+    /// A figure that the route asks for: a price, a measured quality.
+    Figures,
+}
+
+impl Lacking {
+    /// Load passes and figures can be told, so what removed a model for good comes last.
+    fn of(nobody: &NoCandidate) -> Self {
+        let is_full = |(_, out): &(Weighed, Out)| matches!(out, Out::Full(_));
+        match (nobody.out.iter().any(is_full), nobody.out.is_empty()) {
+            (true, _) => Self::Room,
+            (false, false) => Self::Figures,
+            (false, true) => match nobody.removed.last().map(|it| &*it.by) {
+                Some(Removed::ABILITY) => Self::Ability,
+                Some(Removed::CONTEXT) => Self::Context,
+                _ => Self::Policy,
+            },
+        }
+    }
+}
+
+/// Why there is nobody to ask, and what removed the last.
+fn nobody(nobody: &NoCandidate) -> String {
+    let last = nobody.removed.last();
+    match (Lacking::of(nobody), last) {
+        (Lacking::Room, _) => {
+            "every model that could answer has as many calls as it may have; try again later"
+                .to_owned()
+        }
+        (Lacking::Figures, _) => {
+            let (last, out) = nobody
+                .out
+                .last()
+                .map_or(("none", Out::NoSamples), |(it, out)| {
+                    (it.model.as_str(), *out)
+                });
+            format!(
+                "no model of the route can be chosen: of the last, {last}, {}",
+                out.said()
+            )
+        }
+        (Lacking::Policy, Some(last)) => format!(
+            "no model may answer this request: the policy's rule \"{}\" removed the last one, {}, since {}",
+            last.by, last.model, last.why
+        ),
+        (_, Some(last)) => format!(
+            "no model can answer this request: of the last one, {}, it is known that {}",
+            last.model, last.why
+        ),
+        (_, None) => "the route has no model".to_owned(),
+    }
+}
+
 /// What a caller may read about a failed call: the provider's own words stay in the log, since they
 /// may name hosts and accounts.
 fn upstream_message(failure: &Failure) -> String {
@@ -145,7 +214,7 @@ impl Error {
     }
 
     /// Whose fault it is.
-    pub const fn error_type(&self) -> ErrorType {
+    pub fn error_type(&self) -> ErrorType {
         match self {
             Self::Invalid { .. }
             | Self::Unauthenticated(_)
@@ -158,6 +227,12 @@ impl Error {
                 FailureKind::Unavailable(_) => ErrorType::Provider,
             },
             Self::CascadeExhausted(_) | Self::DeadlineExceeded { .. } => ErrorType::Provider,
+            Self::NoCandidate(nobody) => match Lacking::of(nobody) {
+                Lacking::Policy => ErrorType::Policy,
+                Lacking::Ability | Lacking::Context => ErrorType::Caller,
+                Lacking::Room => ErrorType::Provider,
+                Lacking::Figures => ErrorType::Semroute,
+            },
             Self::Overloaded | Self::Internal { .. } => ErrorType::Semroute,
         }
     }
@@ -192,6 +267,11 @@ impl Error {
             Self::BodyTooSlow { .. } => 408,
             Self::UnsupportedMedia(_) => 415,
             Self::Overloaded => 503,
+            Self::NoCandidate(nobody) => match Lacking::of(nobody) {
+                Lacking::Policy => 403,
+                Lacking::Ability | Lacking::Context => 400,
+                Lacking::Room | Lacking::Figures => 503,
+            },
             Self::DeadlineExceeded { .. } => 504,
             Self::Upstream(failure) => upstream_status(failure),
             Self::CascadeExhausted(_) => 502,
@@ -200,7 +280,7 @@ impl Error {
     }
 
     /// A word for programs.
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Invalid { .. } => "invalid_request",
             Self::Unauthenticated(_) => "invalid_api_key",
@@ -210,6 +290,13 @@ impl Error {
             Self::UnsupportedMedia(Media::Kind(_)) => "unsupported_content_type",
             Self::UnsupportedMedia(Media::Encoding(_)) => "unsupported_content_encoding",
             Self::Overloaded => "overloaded",
+            Self::NoCandidate(nobody) => match Lacking::of(nobody) {
+                Lacking::Policy => "policy_denied",
+                Lacking::Ability => "unsupported_by_models",
+                Lacking::Context => "context_length_exceeded",
+                Lacking::Room => "targets_full",
+                Lacking::Figures => "no_candidate",
+            },
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Upstream(failure) => match failure.kind {
                 FailureKind::Rejected => "upstream_rejected",

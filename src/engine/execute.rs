@@ -12,7 +12,7 @@ use futures_util::StreamExt;
 use crate::cascade::{Acceptance, Cascade, Change, Checking, Event, Limits, Step};
 use crate::domain::chat::{Answer, Body, Chunk, Delivery, Request, Usage};
 use crate::domain::event::{Escalation, Failover, FailoverReason, Failure, Purpose};
-use crate::domain::model::ModelId;
+use crate::domain::model::{ModelId, Tier};
 use crate::domain::record::Outcome;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::{Plan, Route, Target};
@@ -29,6 +29,8 @@ pub(super) struct Run<'a> {
     pub(super) engine: &'a Engine,
     pub(super) plan: &'a Plan,
     pub(super) route: &'a Route,
+    /// Who is asked, in order.
+    pub(super) tiers: &'a [Tier],
     pub(super) request: &'a Request,
     /// What drafts must satisfy, if there is anything.
     pub(super) schema: Option<JsonSchema>,
@@ -57,7 +59,7 @@ impl Run<'_> {
     pub(super) async fn execute(&self, ledger: &mut Ledger) -> Result<Draft, Error> {
         let deadline = ledger.deadline();
         let mut cascade = Cascade::new(
-            &self.route.tiers,
+            self.tiers,
             self.checking(),
             Limits {
                 deadline,

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use crate::domain::caller::{ConversationId, Metadata, Tenant};
+use crate::domain::caller::{ConversationId, Envelope, KeyLabel, Metadata, Tenant};
 use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
 use crate::domain::model::Model;
@@ -32,6 +32,9 @@ pub struct Ledger {
     plan: Arc<Plan>,
     began: Moment,
     deadline: Moment,
+    seed: u64,
+    key: Option<KeyLabel>,
+    envelope: Envelope,
     /// In a box, since the ledger is moved along with every stream.
     call: Option<Box<OpenCall>>,
     /// Calls that have ended, whose tokens must still be counted. Shared, so that a count that nobody waits
@@ -92,6 +95,9 @@ impl Ledger {
             record,
             began,
             deadline: began + plan.request_timeout,
+            seed: engine.seed(),
+            key: None,
+            envelope: Envelope::default(),
             engine: Arc::clone(engine),
             plan,
             call: None,
@@ -123,6 +129,32 @@ impl Ledger {
     /// Notes on whose behalf the request came. Where keys are asked for, nothing can be asked before.
     pub fn came_from(&mut self, tenant: Tenant) {
         self.record.tenant = Some(tenant);
+    }
+
+    /// Notes the key that came with the request, and what was written on it outside its body.
+    pub fn came_with(&mut self, key: Option<KeyLabel>, envelope: Envelope) {
+        self.key = key;
+        self.envelope = envelope;
+    }
+
+    /// The key that came with the request, where keys are asked for.
+    pub const fn key(&self) -> Option<&KeyLabel> {
+        self.key.as_ref()
+    }
+
+    /// What was written on the request, as far as a rule looks at it.
+    pub const fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// What chance says in this request's decision.
+    pub const fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    /// Has chance say this and nothing else, so that a decision can be made again.
+    pub fn seeded(&mut self, seed: u64) {
+        self.seed = seed;
     }
 
     /// Notes what the caller says of the request.
@@ -346,6 +378,8 @@ impl Drop for Ledger {
                 call: None,
                 uncounted: std::mem::take(&mut self.uncounted),
                 is_closed: false,
+                key: None,
+                envelope: Envelope::default(),
                 ..*self
             },
             at: now,

@@ -1,14 +1,16 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
-//! Read [`serve`] first: it is the table of contents. [`execute`] performs the steps that the
+//! Read [`serve`] first: it is the table of contents. `choose` brings together what routing asks for, [`execute`] performs the steps that the
 //! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`plan`] is what all of it runs on.
 
 pub mod access;
+mod choose;
 mod counting;
 mod embeddings;
 pub mod error;
 pub mod execute;
 pub mod feedback;
+mod incumbents;
 pub mod ledger;
 pub mod passages;
 mod passing;
@@ -18,7 +20,7 @@ pub mod serve;
 mod spent;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 
@@ -31,6 +33,8 @@ use crate::encoder::{EncoderQueue, Identity};
 use crate::store::recent_ids::RecentIds;
 use crate::store::{Company, RecordLog};
 use crate::telemetry::{Metrics, SwapResult};
+
+use incumbents::Incumbents;
 
 pub use counting::Counted;
 pub use embeddings::Embedded;
@@ -51,6 +55,10 @@ pub struct Engine {
     recent: RecentIds,
     /// How many ledgers are open.
     n_open: AtomicUsize,
+    /// Whom each route chose last.
+    incumbents: Incumbents,
+    /// The seed of the next decision.
+    next_seed: AtomicU64,
     /// The encoder as records name it, and the static one.
     encoder_used: Arc<EncoderUsed>,
     static_encoder_used: Option<Arc<EncoderUsed>>,
@@ -70,6 +78,8 @@ pub struct Parts {
     pub metrics: Arc<Metrics>,
     /// Where records go.
     pub log: RecordLog,
+    /// What chance says in the first decision; those after it count on from there.
+    pub seed: u64,
 }
 
 impl Engine {
@@ -89,6 +99,8 @@ impl Engine {
             log: parts.log,
             recent: RecentIds::default(),
             n_open: AtomicUsize::new(0),
+            incumbents: Incumbents::default(),
+            next_seed: AtomicU64::new(parts.seed),
         })
     }
 
@@ -123,6 +135,11 @@ impl Engine {
     /// The time.
     pub fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
+    }
+
+    /// What chance says in one more decision.
+    fn seed(&self) -> u64 {
+        self.next_seed.fetch_add(1, Ordering::Relaxed)
     }
 
     /// How many requests are being served: those whose ledgers have not ended.

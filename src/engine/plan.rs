@@ -9,13 +9,17 @@ use std::time::Duration;
 use crate::cascade::OnLimit;
 use crate::centroids::CentroidSet;
 use crate::domain::caller::Tenant;
-use crate::domain::model::{Model, ModelId, Tier};
-use crate::domain::name::{AssistantName, RouteName};
+use crate::domain::model::{Model, ModelId};
+use crate::domain::name::{AssistantName, RegionName, RouteName};
+use crate::domain::quality::QualityTable;
 use crate::domain::quantity::Ratio;
 use crate::engine::access::{Access, Teams};
 use crate::engine::passages::Selection;
 use crate::provider::{Provider, Timeouts};
-use crate::routing::Rule;
+use crate::routing::{Policy, Rule, Way};
+
+/// The alias that stands for every name that there is not.
+pub const ANY_NAME: &str = "*";
 
 /// What the engine runs.
 #[derive(Clone)]
@@ -28,6 +32,18 @@ pub struct Plan {
     pub access: Access,
     /// What callers can ask for.
     pub assistants: BTreeMap<AssistantName, Assistant>,
+    /// Other names under which callers ask for an assistant; `*` stands for every name that there is not.
+    pub aliases: BTreeMap<String, AssistantName>,
+    /// Which models a request may reach at all.
+    pub policy: Policy,
+    /// Where this gateway stands, as rules see it.
+    pub region: Option<RegionName>,
+    /// How good models are, where that was measured.
+    pub quality: Option<Arc<QualityTable>>,
+    /// The headers that a rule looks at, in lower case, each once. With none, no request's are read.
+    pub headers_wanted: Arc<[Arc<str>]>,
+    /// Whether a rule looks at the host asked.
+    pub looks_at_host: bool,
     /// The models that may be asked for embeddings, in the operator's order.
     pub embeddings: Vec<ModelId>,
     /// Where intents lie.
@@ -101,8 +117,10 @@ pub struct Route {
     pub name: RouteName,
     /// When it applies.
     pub rule: Rule,
-    /// Who is asked, in order.
-    pub tiers: Vec<Tier>,
+    /// Who is asked, and how they are chosen.
+    pub way: Way,
+    /// What it is called together with its assistant: no two routes are called the same.
+    pub label: Arc<str>,
     /// What drafts are checked against.
     pub verify: Verify,
     /// What happens when every draft was rejected.
@@ -137,16 +155,13 @@ impl Plan {
     pub fn with_centroids(&self, centroids: CentroidSet, version: String) -> Result<Self, String> {
         let routes = self.assistants.values().flat_map(|it| &it.routes);
         for route in routes {
-            if let Rule::Intents(intents) = &route.rule {
-                let lacking = intents
-                    .iter()
-                    .find(|intent| !centroids.intents().any(|known| known == *intent));
-                if let Some(intent) = lacking {
-                    return Err(format!(
-                        "the route {} names the intent {intent}, which they lack",
-                        route.name
-                    ));
-                }
+            let mut intents = route.rule.intents();
+            let lacking = intents.find(|intent| !centroids.intents().any(|it| it == *intent));
+            if let Some(intent) = lacking {
+                return Err(format!(
+                    "the route {} names the intent {intent}, which they lack",
+                    route.name
+                ));
             }
         }
         Ok(Self {
@@ -180,6 +195,18 @@ impl Plan {
             assistant.teams = Teams::All;
         }
         self
+    }
+
+    /// The assistant that a caller means by a name: one of that name, or one with such an alias.
+    pub fn assistant(&self, asked: &str) -> Option<(&AssistantName, &Assistant)> {
+        let own = self.assistants.get_key_value(asked);
+        own.or_else(|| {
+            let alias = self
+                .aliases
+                .get(asked)
+                .or_else(|| self.aliases.get(ANY_NAME))?;
+            self.assistants.get_key_value(alias)
+        })
     }
 
     /// Every model that may be asked for embeddings.

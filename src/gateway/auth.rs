@@ -6,7 +6,7 @@
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::domain::caller::Tenant;
+use crate::domain::caller::{KeyLabel, Tenant};
 use crate::engine::access::Access;
 use crate::engine::error::KeyProblem;
 use crate::engine::{Error, Plan};
@@ -17,14 +17,28 @@ const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Where Azure's clients put it.
 const API_KEY: HeaderName = HeaderName::from_static("api-key");
 
+/// On whose behalf a request comes, and with which key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Caller {
+    pub(super) tenant: Tenant,
+    /// What the configuration calls the key, where keys are asked for.
+    pub(super) key: Option<KeyLabel>,
+}
+
 /// On whose behalf a request comes. Where no key is asked for, none is looked at: clients must send
 /// something, and what they send is nobody's concern.
-pub(super) fn tenant(plan: &Plan, headers: &HeaderMap) -> Result<Tenant, Error> {
+pub(super) fn caller(plan: &Plan, headers: &HeaderMap) -> Result<Caller, Error> {
     match &plan.access {
-        Access::Anyone => Ok(Tenant::Anonymous),
+        Access::Anyone => Ok(Caller {
+            tenant: Tenant::Anonymous,
+            key: None,
+        }),
         Access::KeyHolders(ring) => presented(headers)
             .and_then(|key| ring.holder(key).ok_or(KeyProblem::Unknown))
-            .map(|team| Tenant::Team(team.clone()))
+            .map(|holder| Caller {
+                tenant: Tenant::Team(holder.team.clone()),
+                key: Some(holder.key.clone()),
+            })
             .map_err(Error::Unauthenticated),
     }
 }

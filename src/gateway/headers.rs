@@ -1,11 +1,17 @@
 //! What the headers of an answer tell, all of it from the record.
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use std::sync::Arc;
+
+use axum::http::header::HOST;
+use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::domain::caller::Envelope;
 use crate::domain::decimal::Decimal;
 use crate::domain::record::{Cost, Intent, Outcome, Record, as_micros, as_millis};
+use crate::engine::Plan;
 use crate::wire::Inbound;
 
 /// The header by which a caller names a request, and is told its name.
@@ -44,6 +50,33 @@ pub(super) fn belonging_to(dialect: Inbound, headers: &HeaderMap) -> Vec<(&'stat
     .collect()
 }
 
+/// What is written on a request outside its body, as far as a rule of the plan looks at it. A header
+/// whose value is no text is none.
+pub(super) fn envelope<B>(plan: &Plan, request: &Request<B>) -> Envelope {
+    let host = plan.looks_at_host.then(|| host(request)).flatten();
+    let wanted = plan.headers_wanted.iter();
+    let values = wanted.flat_map(|name| {
+        let values = request.headers().get_all(&**name).iter();
+        let values = values.filter_map(|value| value.to_str().ok());
+        values.map(|value| (Arc::clone(name), value.to_owned()))
+    });
+    Envelope {
+        host,
+        headers: values.collect(),
+    }
+}
+
+/// The host asked, without its port, in lower case.
+fn host<B>(request: &Request<B>) -> Option<Arc<str>> {
+    let named = request.headers().get(HOST);
+    let named = named.and_then(|value| value.to_str().ok());
+    let authority: Authority = match named {
+        Some(named) => named.trim().parse().ok()?,
+        None => request.uri().authority()?.clone(),
+    };
+    Some(authority.host().to_ascii_lowercase().into())
+}
+
 /// Tells the request's id under the name that clients of its format look for.
 pub(super) fn name_request(dialect: Inbound, headers: &mut HeaderMap) {
     let name = dialect.request_id_header();
@@ -74,6 +107,7 @@ mod names {
         FAILOVERS = "x-semroute-failovers",
         INTENT = "x-semroute-intent",
         OVERHEAD = "x-semroute-overhead-ms",
+        CHOSEN = "x-semroute-chosen",
         REASON = "x-semroute-reason",
         ROUTE = "x-semroute-route",
         SIMULATED = "x-semroute-simulated",
@@ -112,6 +146,7 @@ pub(super) fn write(record: &Record, headers: &mut HeaderMap) {
     if let Some(decision) = &record.decision {
         set(names::ROUTE, decision.route.as_str().as_bytes());
         set(names::REASON, decision.reason.as_str().as_bytes());
+        set(names::CHOSEN, decision.chosen.as_str().as_bytes());
     }
     if let Some(served_by) = record.served_by() {
         set(names::TARGET, served_by.target.as_str().as_bytes());

@@ -7,10 +7,11 @@ use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use bytes::Bytes;
 
-use crate::domain::caller::Tenant;
+use crate::domain::caller::{Envelope, Tenant};
 use crate::engine::ledger::Ledger;
 use crate::engine::{Engine, Error};
 use crate::gateway::asked::{self, Asked, DryRun};
+use crate::gateway::auth::Caller;
 use crate::gateway::{auth, body, headers};
 
 /// A request. What is wrong with it is told by [`admitted`](Self::admitted), so that each endpoint can
@@ -20,7 +21,9 @@ pub(super) struct Incoming {
     pub(super) request_id: String,
     /// Its headers.
     pub(super) headers: HeaderMap,
-    tenant: Result<Tenant, Error>,
+    caller: Result<Caller, Error>,
+    /// As far as a rule looks at it.
+    envelope: Envelope,
     asked: Result<Asked, Error>,
     body: Result<Bytes, Error>,
 }
@@ -45,8 +48,9 @@ impl Incoming {
 
     /// Notes who asks, as far as it is known, and what they say of the request.
     pub(super) fn introduce(&self, ledger: &mut Ledger) {
-        if let Ok(tenant) = &self.tenant {
-            ledger.came_from(tenant.clone());
+        if let Ok(caller) = &self.caller {
+            ledger.came_from(caller.tenant.clone());
+            ledger.came_with(caller.key.clone(), self.envelope.clone());
             if let Ok(asked) = &self.asked {
                 ledger.said(asked.metadata.clone(), asked.conversation.clone());
             }
@@ -56,7 +60,7 @@ impl Incoming {
     /// The request, or why it is not looked at.
     pub(super) fn admitted(&self) -> Result<Admitted, Error> {
         Ok(Admitted {
-            tenant: self.tenant.clone()?,
+            tenant: self.caller.clone()?.tenant,
             dry_run: self.asked.as_ref().map_err(Error::clone)?.dry_run,
             body: self.body.clone()?,
         })
@@ -68,10 +72,12 @@ impl FromRequest<Arc<Engine>> for Incoming {
 
     async fn from_request(request: Request, engine: &Arc<Engine>) -> Result<Self, Infallible> {
         let request_id = headers::request_id(request.headers());
-        let tenant = auth::tenant(&engine.plan(), request.headers());
+        let plan = engine.plan();
+        let caller = auth::caller(&plan, request.headers());
+        let envelope = headers::envelope(&plan, &request);
         let asked = asked::read(request.headers());
         let (head, body) = request.into_parts();
-        let body = if tenant.is_ok() {
+        let body = if caller.is_ok() {
             body::read(&head.headers, body).await
         } else {
             // Strangers must not fill the memory.
@@ -81,7 +87,8 @@ impl FromRequest<Arc<Engine>> for Incoming {
         Ok(Self {
             request_id,
             headers: head.headers,
-            tenant,
+            caller,
+            envelope,
             asked,
             body,
         })

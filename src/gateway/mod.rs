@@ -30,7 +30,7 @@ use crate::engine::{Engine, Error};
 
 pub use body::BODY_BYTES_MAX;
 pub use error::error_table;
-pub(crate) use route::explanation;
+pub(crate) use route::{explanation, question};
 
 /// Every path, over one engine.
 pub fn router(engine: Arc<Engine>) -> Router {

@@ -39,7 +39,7 @@ pub(super) async fn one(
 
 fn known(engine: &Engine, headers: &HeaderMap) -> Result<Vec<String>, Error> {
     let plan = engine.plan();
-    let tenant = auth::tenant(&plan, headers)?;
+    let tenant = auth::caller(&plan, headers)?.tenant;
     let assistants = plan.assistants_of(&tenant).map(|(name, _)| name);
     Ok(assistants
         .map(AssistantName::to_string)

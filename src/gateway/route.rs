@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::caller::Tenant;
-use crate::domain::chat::{Message, Request, Role};
+use crate::domain::chat::Request;
 use crate::domain::record::Record;
 use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
@@ -43,6 +43,9 @@ struct Prompt {
     text: Option<String>,
     #[serde(default)]
     messages: Option<Box<serde_json::value::RawValue>>,
+    /// What chance says, to see a decision of the log again.
+    #[serde(default)]
+    seed: Option<u64>,
 }
 
 /// Several prompts for the same assistant.
@@ -56,17 +59,18 @@ struct Batch {
 
 /// Decides on one prompt.
 pub(super) async fn one(State(engine): State<Arc<Engine>>, incoming: Incoming) -> Response {
-    let ledger = incoming.open(&engine, "/v1/route");
+    let mut ledger = incoming.open(&engine, "/v1/route");
     let prompt = incoming.admitted().and_then(|admitted| {
         let mut prompt = parse::<Prompt>(&admitted.body)?;
         let asked = assistant(&engine, &admitted.tenant, prompt.model.take())?;
-        Ok((asked, messages(prompt)?))
+        Ok((prompt.seed, request(&asked, prompt)?))
     });
     let decided = match prompt {
-        Ok((asked, messages)) => {
-            engine
-                .decide(&asked, &messages, Class::Interactive, ledger)
-                .await
+        Ok((seed, request)) => {
+            if let Some(seed) = seed {
+                ledger.seeded(seed);
+            }
+            engine.decide(&request, Class::Interactive, ledger).await
         }
         Err(error) => Decided::failed(error, ledger).await,
     };
@@ -80,14 +84,7 @@ pub(super) async fn dry_run(
     ledger: Ledger,
     dialect: Inbound,
 ) -> Response {
-    let decided = engine
-        .decide(
-            &request.model,
-            &request.messages,
-            Class::Interactive,
-            ledger,
-        )
-        .await;
+    let decided = engine.decide(request, Class::Interactive, ledger).await;
     let mut response = respond(&decided, engine, dialect);
     response
         .headers_mut()
@@ -117,9 +114,10 @@ pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming)
                     incoming.introduce(&mut ledger);
                     let (engine, asked) = (&engine, &asked);
                     async move {
-                        engine
-                            .decide(asked, &[said(text)], Class::Bulk, ledger)
-                            .await
+                        match question(asked, &text) {
+                            Ok(request) => engine.decide(&request, Class::Bulk, ledger).await,
+                            Err(error) => Decided::failed(error, ledger).await,
+                        }
                     }
                 })
                 .buffered(IN_QUEUE_MAX)
@@ -181,16 +179,10 @@ fn assistant(engine: &Engine, tenant: &Tenant, asked: Option<String>) -> Result<
     })
 }
 
-fn messages(prompt: Prompt) -> Result<Vec<Message>, Error> {
+fn request(asked: &str, prompt: Prompt) -> Result<Request, Error> {
     match (prompt.text, prompt.messages) {
-        (Some(text), None) => Ok(vec![said(text)]),
-        (None, Some(messages)) => {
-            let request = json!({ "model": "-", "messages": messages }).to_string();
-            Ok(Inbound::OpenAi
-                .read_request(request.as_bytes())?
-                .messages
-                .to_vec())
-        }
+        (Some(text), None) => question(asked, &text),
+        (None, Some(messages)) => read(&json!({ "model": asked, "messages": messages })),
         (Some(_), Some(_)) => Err(Error::Invalid {
             param: Some("text".to_owned()),
             message: "give either `text` or `messages`, not both".to_owned(),
@@ -202,11 +194,13 @@ fn messages(prompt: Prompt) -> Result<Vec<Message>, Error> {
     }
 }
 
-fn said(text: String) -> Message {
-    Message {
-        role: Role::User,
-        text,
-    }
+/// A request that says no more than this text.
+pub(crate) fn question(asked: &str, text: &str) -> Result<Request, Error> {
+    read(&json!({ "model": asked, "messages": [{ "role": "user", "content": text }] }))
+}
+
+fn read(request: &Value) -> Result<Request, Error> {
+    Ok(Inbound::OpenAi.read_request(request.to_string().as_bytes())?)
 }
 
 /// Adds how far the last prompts of the found intent are from its training rows.
@@ -221,13 +215,18 @@ fn with_drift(mut explanation: Value, record: &Record, engine: &Engine) -> Value
 
 /// A decision, as its caller reads it.
 pub(crate) fn explanation(record: &Record) -> Value {
+    let decision = record.decision.as_ref();
     json!({
         "request_id": record.request_id,
         "assistant": record.assistant,
-        "route": record.decision.as_ref().map(|decision| &decision.route),
-        "reason": record.decision.as_ref().map(|decision| decision.reason),
-        "target": record.decision.as_ref().map(|decision| &decision.target),
-        "propensity": record.decision.as_ref().map(|decision| decision.propensity),
+        "route": decision.map(|decision| &decision.route),
+        "reason": decision.map(|decision| decision.reason),
+        "target": decision.map(|decision| &decision.target),
+        "chosen": decision.map(|decision| decision.chosen),
+        "propensity": decision.map(|decision| decision.propensity),
+        "seed": decision.and_then(|decision| decision.seed),
+        "candidates": decision.map(|decision| &decision.candidates),
+        "removed": decision.map(|decision| &decision.removed),
         "intent": record.intent,
         "text": record.text,
         "encoder": record.encoder.as_ref(),

@@ -93,7 +93,10 @@ mod tests {
             tenths[Chance::of_seed(seed).one_of(10)] += 1;
         }
         // Each expects 1,000 with a deviation of 30.
-        assert!(tenths.iter().all(|n| (850..1_150).contains(n)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|n| (850..1_150).contains(n)),
+            "{tenths:?}"
+        );
     }
 
     #[test]

@@ -93,16 +93,33 @@ mod tests {
         assert!((cost(none) - 100.0).abs() < 1e-9);
         assert!((cost(Odds { retry: 0.1, ..none }) - 110.0).abs() < 1e-9);
         assert!((cost(Odds { hedge: 0.5, ..none }) - 150.0).abs() < 1e-9);
-        let escalation = Odds { escalation: 0.3, ..none };
+        let escalation = Odds {
+            escalation: 0.3,
+            ..none
+        };
         assert!((cost(escalation) - 400.0).abs() < 1e-9);
-        let cached = Odds { cache_hit: 0.25, ..escalation };
+        let cached = Odds {
+            cache_hit: 0.25,
+            ..escalation
+        };
         assert!((cost(cached) - 300.0).abs() < 1e-9);
-        assert!(cost(Odds { cache_hit: 1.0, ..none }).abs() < 1e-9);
+        assert!(
+            cost(Odds {
+                cache_hit: 1.0,
+                ..none
+            })
+            .abs()
+                < 1e-9
+        );
     }
 
     #[test]
     fn a_model_that_has_not_answered_yet_is_taken_to_write_as_much_as_the_others() {
-        let standings = [with_output(Some(100.0)), with_output(Some(300.0)), with_output(None)];
+        let standings = [
+            with_output(Some(100.0)),
+            with_output(Some(300.0)),
+            with_output(None),
+        ];
         let found = output_tokens(&standings, None);
         let expected: Vec<f64> = found.iter().map(|it| it.expected).collect();
         assert_eq!(expected, [100.0, 300.0, 200.0]);

@@ -23,7 +23,9 @@ pub struct Facts<'a> {
     pub metadata: &'a Metadata,
     /// The conversation that it belongs to.
     pub conversation: Option<&'a ConversationId>,
-    /// How it came.
+    /// The path asked.
+    pub path: &'a str,
+    /// What is written on it beside.
     pub envelope: &'a Envelope,
     /// Where this gateway stands.
     pub region: Option<&'a RegionName>,
@@ -84,7 +86,7 @@ impl<'a> Asked<'a> {
     pub fn tokens(&self) -> u64 {
         match self.subject {
             Subject::Chat(request) => request.tokens_estimate(),
-            Subject::Vectors(_) => crate::domain::chat::tokens_estimate(self.words()),
+            Subject::Vectors(_) => crate::domain::chat::estimated_tokens(self.words()),
         }
     }
 

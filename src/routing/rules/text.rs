@@ -38,7 +38,9 @@ fn compile(expressions: impl Iterator<Item = String>) -> Result<Patterns, String
         .map(|set: RegexSet| Patterns::of(set))
         .map_err(|error| match error {
             regex::Error::CompiledTooBig(_) => {
-                format!("it takes more than {COMPILED_BYTES_MAX} bytes when compiled; search for less")
+                format!(
+                    "it takes more than {COMPILED_BYTES_MAX} bytes when compiled; search for less"
+                )
             }
             error => one_line(&error.to_string()),
         })

@@ -42,13 +42,20 @@ impl Cheapest {
             }
         }
         let weighed = |idx: usize| &field.candidates[idx].weighed;
-        let fit: Vec<usize> = field.open().filter(|it| weighed(*it).out.is_none()).collect();
+        let fit: Vec<usize> = field
+            .open()
+            .filter(|it| weighed(*it).out.is_none())
+            .collect();
         if !fit.is_empty() {
             let order = by(fit, |idx| weighed(idx).cost);
             return Some(Choice::certain(order, ChosenReason::Cheapest));
         }
-        let below = field.open().filter(|it| weighed(*it).out == Some(Out::BelowBar));
-        let best = by(below.collect(), |idx| -weighed(idx).quality_low.unwrap_or_default());
+        let below = field
+            .open()
+            .filter(|it| weighed(*it).out == Some(Out::BelowBar));
+        let best = by(below.collect(), |idx| {
+            -weighed(idx).quality_low.unwrap_or_default()
+        });
         (!best.is_empty()).then(|| Choice::certain(best, ChosenReason::BestMeasured))
     }
 }

@@ -41,7 +41,11 @@ impl Priority {
         }
         let pace = |idx: usize| field.candidates[idx].weighed.pace;
         let open: Vec<usize> = field.open().collect();
-        let unknown: Vec<usize> = open.iter().copied().filter(|it| pace(*it).is_none()).collect();
+        let unknown: Vec<usize> = open
+            .iter()
+            .copied()
+            .filter(|it| pace(*it).is_none())
+            .collect();
         let keeps = |idx: &usize| pace(*idx).is_some_and(|pace| pace <= tpot_max);
         let fit: Vec<usize> = open.iter().copied().filter(keeps).collect();
         let is_slow = |idx: &usize| pace(*idx).is_some_and(|pace| tpot_max < pace);

@@ -34,31 +34,24 @@ pub(super) fn share(
     #[expect(clippy::cast_precision_loss, reason = "a handful of candidates")]
     let n_unknown = unknown.len() as f64;
     let share = if known.is_empty() { 1.0 } else { share.get() };
-    let probed = chance.about("probe").uniform() < share;
-    let drawn = chance.about("probed").one_of(unknown.len());
-    let mut order = if probed { vec![unknown[drawn]] } else { Vec::new() };
-    order.extend(known);
-    order.extend(unknown.iter().copied());
-    if probed {
-        // It stands first already.
-        let first = order[0];
-        let mut seen = false;
-        order.retain(|idx| *idx != first || !std::mem::replace(&mut seen, true));
+    let drawn = unknown[chance.about("probed").one_of(unknown.len())];
+    let is_probe = chance.about("probe").uniform() < share;
+    let first_known = known.first().map(|idx| (*idx, 1.0 - share));
+    let odds = unknown.iter().map(|idx| (*idx, share / n_unknown));
+    let odds = first_known.into_iter().chain(odds).collect();
+    let mut order = [known, unknown].concat();
+    if is_probe {
+        order.retain(|idx| *idx != drawn);
+        order.insert(0, drawn);
     }
-    let luck = Luck::Asked;
-    Some(if probed {
-        Choice {
-            order,
-            reason: ChosenReason::Probe,
-            propensity: share / n_unknown,
-            luck,
-        }
-    } else {
-        Choice {
-            order,
-            reason,
-            propensity: 1.0 - share,
-            luck,
-        }
+    Some(Choice {
+        order,
+        reason: if is_probe {
+            ChosenReason::Probe
+        } else {
+            reason
+        },
+        odds,
+        luck: Luck::Asked,
     })
 }

@@ -47,7 +47,11 @@ impl Score {
         let cost = |idx: usize| weighed(idx).cost.map(|it| it.as_usd());
         let time = |idx: usize| weighed(idx).time.map(|it| it.as_secs_f64());
         let (cost_min, time_min) = (least(&cost), least(&time));
-        let Weights { cost: w_cost, latency: w_latency, quality: w_quality } = self.weights;
+        let Weights {
+            cost: w_cost,
+            latency: w_latency,
+            quality: w_quality,
+        } = self.weights;
         let sum = w_cost + w_latency + w_quality;
         let score = |idx: usize| {
             let cheap = w_cost * part(cost_min, cost(idx));

@@ -58,7 +58,11 @@ impl Weighted {
             }
             _ => (field.chance().about("weighted"), ChosenReason::Weighted),
         };
-        let weights: Vec<f64> = field.candidates.iter().map(|it| self.weight(it.id)).collect();
+        let weights: Vec<f64> = field
+            .candidates
+            .iter()
+            .map(|it| self.weight(it.id))
+            .collect();
         let runners: Vec<usize> = field.open().filter(|idx| 0.0 < weights[*idx]).collect();
         let sum: f64 = runners.iter().map(|idx| weights[*idx]).sum();
         for (idx, candidate) in field.candidates.iter_mut().enumerate() {
@@ -74,13 +78,23 @@ impl Weighted {
             let name = field.candidates[idx].model.name.as_str();
             chance.arrival(name, weights[idx])
         });
-        let first = *arrivals.first()?;
-        Some(Choice {
+        (!arrivals.is_empty()).then(|| Choice {
+            odds: arrivals
+                .iter()
+                .map(|idx| (*idx, weights[*idx] / sum))
+                .collect(),
             order: arrivals,
             reason,
-            propensity: weights[first] / sum,
             luck: Luck::Asked,
         })
+    }
+
+    /// The header that tells for whom chance speaks.
+    pub fn header(&self) -> Option<&Arc<str>> {
+        match &self.sticky.as_ref()?.by {
+            StickyBy::Header(name) => Some(name),
+            StickyBy::User | StickyBy::Conversation | StickyBy::Metadata(_) => None,
+        }
     }
 
     fn weight(&self, id: ModelId) -> f64 {
