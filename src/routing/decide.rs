@@ -340,5 +340,5 @@ impl NoCandidate {
     }
 }
 
-//TEST#[cfg(test)]
-//TESTmod tests;
+#[cfg(test)]
+mod tests;

@@ -118,5 +118,5 @@ impl CostGuard {
     }
 }
 
-//TEST#[cfg(test)]
-//TESTmod tests;
+#[cfg(test)]
+mod tests;

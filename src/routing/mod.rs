@@ -23,3 +23,6 @@ pub use guard::Guards;
 pub use policy::Policy;
 pub use rules::{Matched, Rule, first_match};
 pub use strategy::Strategy;
+
+#[cfg(test)]
+mod fixtures;

@@ -254,5 +254,5 @@ fn unable(model: &Model, facts: &Facts<'_>) -> Option<(Arc<str>, Arc<str>)> {
     })
 }
 
-//TEST#[cfg(test)]
-//TESTmod tests;
+#[cfg(test)]
+mod tests;

@@ -377,5 +377,5 @@ fn reason(rule: &Rule, prompt_counted: bool, intent: &IntentSignal) -> RoutedRea
     }
 }
 
-//TEST#[cfg(test)]
-//TESTmod tests;
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,6 @@ use std::process::Command;
 use reqwest::Method;
 use semroute::config::Environment;
 use semroute::domain::caller::Tenant;
-use semroute::domain::chat::Message;
 use semroute::encoder::{Class, queue};
 use semroute::engine::Error;
 use semroute::engine::error::KeyProblem;
@@ -329,8 +328,8 @@ teams: { clinic: { keys: [\"file:KEY\"] } }
     let log = folder.path().join("log");
     let engine = engine_of(&config, log, |it| queue::Settings { ..it });
     let decide = async |ledger| {
-        let messages: [Message; 1] = [said("good morning")];
-        let decided = engine.decide("common", &messages, Class::Interactive, ledger);
+        let request = said("common", "good morning");
+        let decided = engine.decide(&request, Class::Interactive, ledger);
         decided.await.outcome
     };
     let ledger = || Ledger::open(&engine, "/v1/route", "request-1".to_owned());

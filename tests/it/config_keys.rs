@@ -202,8 +202,8 @@ fn cascade_keys_change_the_cascade() {
         .routes
         .first()
         .unwrap();
-    assert_eq!(route.tiers.len(), 2);
-    assert_eq!(route.tiers[1].stand_ins.len(), 1);
+    assert_eq!(route.way.first_choices().len(), 2);
+    assert_eq!(route.way.models().len(), 3);
     assert_eq!(route.verify, Verify::RequestSchema);
     assert_eq!(route.on_limit, OnLimit::BestDraft);
     assert_eq!(route.time_max, Some(Duration::from_secs(3)));

@@ -35,7 +35,9 @@ fn the_keys_of_teams_change_who_may_ask() {
         let plan = with_teams(teams).unwrap_or_else(|it| panic!("{it}")).plan;
         match plan.access {
             Access::Anyone => None,
-            Access::KeyHolders(ring) => ring.holder(key.as_bytes()).map(ToString::to_string),
+            Access::KeyHolders(ring) => ring
+                .holder(key.as_bytes())
+                .map(|holder| holder.team.to_string()),
         }
     };
     let folder = tempfile::tempdir().unwrap();

@@ -80,8 +80,8 @@ async fn no_answer_is_complete_before_its_record_is_written() {
         (log, engine, ledger)
     };
     let (log, engine, ledger) = ready();
-    let messages = [said("good morning")];
-    let decision = engine.decide("assistant", &messages, Class::Interactive, ledger);
+    let asked = said("assistant", "good morning");
+    let decision = engine.decide(&asked, Class::Interactive, ledger);
     assert!(log.holds_up(&engine, decision).await.outcome.is_ok());
 
     let (log, engine, ledger) = ready();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use semroute::clock::{Clock, ManualClock};
 use semroute::config::assemble::over_encoder;
 use semroute::config::load::{EMBEDDED, parse};
-use semroute::domain::chat::{Message, Role};
+use semroute::domain::chat::Request;
 use semroute::encoder::{Class, EncoderQueue, queue};
 use semroute::engine::feedback::Said;
 use semroute::engine::ledger::Ledger;
@@ -16,7 +16,7 @@ use semroute::engine::{Engine, Parts};
 use semroute::store::{Output, RecordLog, Rotation, Settings};
 use semroute::telemetry::Metrics;
 use semroute::wire::Inbound;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::{NO_ENVIRONMENT, shipped_encoder};
 
@@ -40,6 +40,7 @@ pub(crate) fn engine_of(
     let monotonic = Arc::clone(&clock);
     let settings = bounds(assembled.queue);
     Engine::new(Parts {
+        seed: 1,
         plan: assembled.plan,
         encoder: EncoderQueue::start(
             shipped_encoder(),
@@ -64,11 +65,12 @@ pub(crate) fn engine_of(
     })
 }
 
-pub(crate) fn said(text: &str) -> Message {
-    Message {
-        role: Role::User,
-        text: text.to_owned(),
-    }
+/// A request to an assistant that says no more than this.
+pub(crate) fn said(assistant: &str, text: &str) -> Request {
+    let message = json!({ "role": "user", "content": text });
+    let body = json!({ "model": assistant, "messages": [message] });
+    let read = Inbound::OpenAi.read_request(body.to_string().as_bytes());
+    read.unwrap()
 }
 
 /// The one record that deciding on this prompt leaves.
@@ -78,7 +80,7 @@ async fn record(prompts: &str, text: &str) -> Value {
     let engine = engine(prompts, path.clone(), Duration::from_mins(1));
     let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
     let decided = engine
-        .decide("assistant", &[said(text)], Class::Interactive, ledger)
+        .decide(&said("assistant", text), Class::Interactive, ledger)
         .await;
     assert!(decided.outcome.is_ok());
     drop(engine);
@@ -217,7 +219,7 @@ async fn feedback_on_what_another_replica_served_is_kept_and_flagged() {
     let engine = engine("none", folder.path().to_owned(), Duration::from_mins(1));
     let ledger = Ledger::open(&engine, "/v1/route", "served-here".to_owned());
     let _ = engine
-        .decide("assistant", &[said("hello")], Class::Interactive, ledger)
+        .decide(&said("assistant", "hello"), Class::Interactive, ledger)
         .await;
     let said = |id: &str, intent: &str| Said {
         request_id: id.to_owned(),

@@ -28,8 +28,8 @@ fn saturated(config: &str, folder: &Path) -> Arc<Engine> {
 /// The record that deciding on a prompt leaves, and all that is counted then.
 async fn decided(engine: Arc<Engine>, folder: &Path, text: &str) -> (Value, String) {
     let ledger = Ledger::open(&engine, "/v1/route", "request-1".to_owned());
-    let messages = [said(text)];
-    let asked = engine.decide("assistant", &messages, Class::Interactive, ledger);
+    let request = said("assistant", text);
+    let asked = engine.decide(&request, Class::Interactive, ledger);
     let decided = asked.await;
     assert!(decided.outcome.is_ok());
     let metrics = engine.metrics_text();

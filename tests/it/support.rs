@@ -81,6 +81,7 @@ impl Server {
             ..assembled.queue
         };
         let engine = Engine::new(Parts {
+            seed: 1,
             plan: assembled.plan,
             encoder: EncoderQueue::start(
                 shipped_encoder(),

@@ -253,5 +253,5 @@ fn by<K: PartialOrd>(mut positions: Vec<usize>, key: impl Fn(usize) -> K) -> Vec
     positions
 }
 
-//TEST#[cfg(test)]
-//TESTpub(super) mod tests;
+#[cfg(test)]
+mod tests;

@@ -133,6 +133,7 @@ fn engine() -> Arc<Engine> {
     let elapsed = Arc::new(|| Duration::ZERO);
     let queue = EncoderQueue::start(encoder, assembled.queue, elapsed, Box::new(|_| {}));
     Engine::new(Parts {
+        seed: 1,
         plan: assembled.plan,
         encoder: queue.unwrap(),
         static_encoding: assembled.static_encoding,
