@@ -37,8 +37,10 @@ pub(super) struct EndedCall {
 pub(super) enum OwnTime {
     /// There was more of it.
     Left,
-    /// It was over.
-    Over,
+    /// All of it had gone by while this call lasted.
+    AllGone,
+    /// What the calls before it left had gone by.
+    RestGone,
 }
 
 impl EndedCall {
@@ -54,8 +56,7 @@ impl EndedCall {
         attempt.usage = usage;
         attempt.tpot_ms = tpot.map(as_millis);
         attempt.cost_usd = cost(&self.model, attempt.result, usage);
-        let is_first = self.attempt_idx == 0;
-        let ended = match fate(attempt, self.time, is_first) {
+        let ended = match fate(attempt, self.time) {
             Fate::Answered => Some(Ended::Answered(Took {
                 ttft: self.first_token,
                 tpot: match self.first_token {
@@ -90,22 +91,19 @@ enum Fate {
 
 /// A caller that left or asked for something wrong says nothing of the target, and vectors take another
 /// time than answers.
-fn fate(attempt: &Attempt, time: OwnTime, is_first: bool) -> Fate {
+fn fate(attempt: &Attempt, time: OwnTime) -> Fate {
     if attempt.purpose == Purpose::Embeddings {
         return Fate::Nothing;
     }
-    match (attempt.result, time) {
-        (AttemptResult::Answered, _) => Fate::Answered,
-        // The answer may have been a long one.
-        (AttemptResult::Failed(FailoverReason::TimeoutBetweenTokens), OwnTime::Over) => {
-            Fate::Nothing
-        }
-        // What the calls before it left may have been too little. The first call had all of it.
-        (AttemptResult::Failed(FailoverReason::TimeoutFirstToken), OwnTime::Over) if !is_first => {
-            Fate::Nothing
-        }
-        (AttemptResult::Failed(_), _) => Fate::ToBlame,
-        (AttemptResult::Rejected | AttemptResult::Unsayable | AttemptResult::Abandoned, _) => {
+    match attempt.result {
+        AttemptResult::Answered => Fate::Answered,
+        AttemptResult::Failed(reason) => match (reason, time) {
+            // The answer may have been a long one, or what was left of the time too little.
+            (FailoverReason::TimeoutBetweenTokens, OwnTime::AllGone | OwnTime::RestGone)
+            | (FailoverReason::TimeoutFirstToken, OwnTime::RestGone) => Fate::Nothing,
+            _ => Fate::ToBlame,
+        },
+        AttemptResult::Rejected | AttemptResult::Unsayable | AttemptResult::Abandoned => {
             Fate::Nothing
         }
     }
@@ -189,9 +187,9 @@ mod tests {
             (Abandoned, Fate::Nothing),
         ] {
             let answer = attempt(Purpose::Answer, result);
-            assert_eq!(fate(&answer, OwnTime::Left, false), expected, "{result:?}");
+            assert_eq!(fate(&answer, OwnTime::Left), expected, "{result:?}");
             let vectors = attempt(Purpose::Embeddings, result);
-            assert_eq!(fate(&vectors, OwnTime::Left, true), Fate::Nothing);
+            assert_eq!(fate(&vectors, OwnTime::Left), Fate::Nothing);
         }
     }
 
@@ -200,11 +198,11 @@ mod tests {
         use FailoverReason::{TimeoutBetweenTokens, TimeoutFirstToken};
         let timeout = |reason| attempt(Purpose::Failover, AttemptResult::Failed(reason));
         let none = timeout(TimeoutFirstToken);
-        assert_eq!(fate(&none, OwnTime::Over, true), Fate::ToBlame);
-        assert_eq!(fate(&none, OwnTime::Over, false), Fate::Nothing);
+        assert_eq!(fate(&none, OwnTime::AllGone), Fate::ToBlame);
+        assert_eq!(fate(&none, OwnTime::RestGone), Fate::Nothing);
         let long = timeout(TimeoutBetweenTokens);
-        assert_eq!(fate(&long, OwnTime::Over, true), Fate::Nothing);
-        assert_eq!(fate(&long, OwnTime::Left, true), Fate::ToBlame);
+        assert_eq!(fate(&long, OwnTime::AllGone), Fate::Nothing);
+        assert_eq!(fate(&long, OwnTime::Left), Fate::ToBlame);
     }
 
     #[test]

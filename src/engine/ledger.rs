@@ -364,8 +364,10 @@ impl Ledger {
             at: now,
             time: if now < self.deadline {
                 OwnTime::Left
+            } else if attempts.len() == 1 {
+                OwnTime::AllGone
             } else {
-                OwnTime::Over
+                OwnTime::RestGone
             },
             model: call.model,
             place,

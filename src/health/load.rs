@@ -127,7 +127,7 @@ impl Load {
         } else {
             let beyond = used - admitted.tokens;
             self.count(self.newest, |it| {
-                it.tokens = it.tokens.saturating_add(beyond)
+                it.tokens = it.tokens.saturating_add(beyond);
             });
         }
     }

@@ -28,7 +28,7 @@ impl Sorted {
             return Some(upper);
         }
         let lower = *self.0.get(self.0.len() / 2 - 1)?;
-        Some(lower + (upper - lower) / 2)
+        Some(lower + upper.saturating_sub(lower) / 2)
     }
 
     /// The smallest below or at which 95 of 100 lie.

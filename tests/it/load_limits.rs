@@ -98,7 +98,7 @@ impl Engaged {
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
         records
             .filter(|record| record["outcome"]["kind"] != "abandoned")
-            .last()
+            .next_back()
             .unwrap()
     }
 
@@ -271,10 +271,10 @@ async fn a_target_is_known_by_its_answers_and_failures_and_not_by_its_callers() 
     assert!(engaged.whole("down").await.is_err());
     let down = engaged.standing("down", "down");
     assert_eq!((down.long.n, down.failure_share), (0, Some(1.0)));
-    engaged.clock.advance(Duration::from_secs(4 * 60));
+    engaged.clock.advance(Duration::from_mins(4));
     let later = engaged.standing("small", "alone");
     assert_eq!((later.long.n, later.short.n), (2, 0));
-    engaged.clock.advance(Duration::from_secs(60 * 60));
+    engaged.clock.advance(Duration::from_hours(1));
     assert_eq!(engaged.standing("small", "alone").long.n, 0);
     assert_eq!(engaged.standing("down", "down").failure_share, None);
 }

@@ -119,7 +119,7 @@ type Told = Vec<(Moment, Ended)>;
 fn naive_median(mut of: Vec<Duration>) -> Option<Duration> {
     of.sort_unstable();
     let (below, above) = (of.len().checked_sub(1)? / 2, of.len() / 2);
-    Some(of[below] + (of[above] - of[below]) / 2)
+    Some(of[below] + of[above].saturating_sub(of[below]) / 2)
 }
 
 fn naive_pace(told: &Told, now: Moment, age_max: Duration) -> Pace {
