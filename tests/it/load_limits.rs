@@ -93,12 +93,11 @@ impl Engaged {
     /// The last record of a request whose caller stayed. Those of others are written when there is time.
     fn last_record(&self) -> Value {
         let lines = fs::read_to_string(self.folder.path().join("records.jsonl")).unwrap();
-        let records = lines
+        let mut records = lines
             .lines()
             .map(|line| serde_json::from_str::<Value>(line).unwrap());
         records
-            .filter(|record| record["outcome"]["kind"] != "abandoned")
-            .next_back()
+            .rfind(|record| record["outcome"]["kind"] != "abandoned")
             .unwrap()
     }
 
