@@ -70,6 +70,11 @@ impl TargetState {
         self.known().load.room(now)
     }
 
+    /// What one more call must wait for, if for anything.
+    pub fn full(&self, now: Moment) -> Option<Full> {
+        self.known().load.full(now, 0)
+    }
+
     /// How many calls to it are running.
     pub fn running(&self) -> u32 {
         self.known().load.running()

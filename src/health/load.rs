@@ -91,13 +91,20 @@ impl Load {
         self.room_for(0)
     }
 
-    /// Lets a call in that is expected to use so many tokens, or says what it must wait for.
-    pub fn admit(&mut self, now: Moment, tokens: u64) -> Result<Admitted, Full> {
+    /// What a call that is expected to use so many tokens must wait for, if for anything.
+    pub fn full(&mut self, now: Moment, tokens: u64) -> Option<Full> {
         self.forget(now);
         let room = self.room_for(tokens);
-        if room != Room::Free {
-            let free_in = self.free_in(room, tokens, now);
-            return Err(Full { room, free_in });
+        (room != Room::Free).then(|| Full {
+            room,
+            free_in: self.free_in(room, tokens, now),
+        })
+    }
+
+    /// Lets a call in that is expected to use so many tokens, or says what it must wait for.
+    pub fn admit(&mut self, now: Moment, tokens: u64) -> Result<Admitted, Full> {
+        if let Some(full) = self.full(now, tokens) {
+            return Err(full);
         }
         self.running = self.running.saturating_add(1);
         let second = self.newest;

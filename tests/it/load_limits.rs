@@ -183,7 +183,7 @@ async fn a_full_target_without_a_stand_in_is_an_error_that_costs_nothing() {
     assert_eq!(record["cost_usd"], 0.0);
     assert_eq!(
         record["outcome"],
-        json!({ "kind": "failed", "status": 503, "error_type": "semroute", "code": "targets_full" })
+        json!({ "kind": "failed", "status": 503, "error_type": "provider", "code": "targets_full" })
     );
     // The caller leaves in the middle, and nobody reads on.
     drop(first);

@@ -25,9 +25,14 @@ fn a_place_is_free_as_soon_as_its_permit_is_dropped() {
     let permit = state.permit(NOW, 0).unwrap();
     assert_eq!(state.room(NOW), Room::FullConcurrency);
     assert_eq!(state.standing(&place(), NOW).room, Room::FullConcurrency);
+    assert_eq!(
+        state.full(NOW).map(|it| it.room),
+        Some(Room::FullConcurrency)
+    );
     assert!(state.permit(NOW, 0).is_err());
     assert_eq!(state.running(), 1);
     drop(permit);
+    assert_eq!(state.full(NOW), None);
     assert_eq!(state.room(NOW), Room::Free);
     assert_eq!(state.running(), 0);
 }
