@@ -253,14 +253,15 @@ impl Error {
                 FailureKind::Rejected | FailureKind::Unsayable => ErrorType::Caller,
                 FailureKind::Unavailable(_) => ErrorType::Provider,
             },
-            Self::CascadeExhausted(_) | Self::DeadlineExceeded { .. } => ErrorType::Provider,
+            Self::CascadeExhausted(_)
+            | Self::DeadlineExceeded { .. }
+            | Self::TargetsFull { .. } => ErrorType::Provider,
             Self::NoCandidate(nobody) => match Lacking::of(nobody) {
                 Lacking::Policy => ErrorType::Policy,
                 Lacking::Ability | Lacking::Context => ErrorType::Caller,
                 Lacking::Room => ErrorType::Provider,
                 Lacking::Figures => ErrorType::Semroute,
             },
-            Self::TargetsFull { .. } => ErrorType::Provider,
             Self::Overloaded | Self::Internal { .. } => ErrorType::Semroute,
         }
     }
