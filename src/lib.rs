@@ -27,6 +27,7 @@ pub mod cascade;
 pub mod catalogue;
 pub mod centroids;
 pub mod eval;
+pub mod health;
 pub mod routing;
 pub mod slo;
 pub mod verify;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::config::value::Period;
 use crate::domain::name::{DataClass, ProviderName, RegionName};
+use crate::health::load;
 use crate::provider::simulated::Script;
 
 /// A model that can be asked.
@@ -49,6 +50,10 @@ pub struct Model {
     /// How long it may take before another model is asked.
     #[serde(default)]
     pub timeout: Timeout,
+    /// How much it is given to do. A model that is full is not asked: a stand-in is, or the caller gets 503
+    /// with the code `targets_full`.
+    #[serde(default)]
+    pub limits: Limits,
     /// How a simulated model behaves.
     #[serde(default)]
     pub script: Option<Script>,
@@ -98,4 +103,31 @@ pub struct Timeout {
     pub between_tokens: Option<Period>,
     /// For an answer in one piece; 90s unless told otherwise.
     pub whole: Option<Period>,
+}
+
+/// How much a model is given to do; no limit, where nothing is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Calls at a time. A streamed answer counts until it has ended.
+    #[schemars(range(min = 1))]
+    pub concurrency: Option<u32>,
+    /// Calls in any minute.
+    #[schemars(range(min = 1))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens of prompts and answers in any minute. What a call will use is estimated when it begins, by
+    /// the length of the prompt and of the model's answers so far, and corrected when it has ended.
+    #[schemars(range(min = 1))]
+    pub tokens_per_minute: Option<u64>,
+}
+
+impl Limits {
+    /// The limits, as the engine wants them.
+    pub(super) const fn load(self) -> load::Limits {
+        load::Limits {
+            concurrency: self.concurrency,
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+        }
+    }
 }

@@ -20,6 +20,7 @@ use crate::domain::name::{AssistantName, IntentName, ModelName, RegionName};
 use crate::domain::quality::QualityTable;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Target};
+use crate::engine::standing::TargetState;
 use crate::provider::Timeouts;
 use crate::routing::policy::PolicyRule;
 use crate::routing::{Policy, Rule};
@@ -231,6 +232,8 @@ fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem
                 },
                 provider,
                 timeouts: timeouts(model.timeout),
+                load_limits: model.limits.load(),
+                state: Arc::new(TargetState::within(model.limits.load())),
             });
         }
     }

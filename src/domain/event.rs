@@ -188,6 +188,8 @@ pub struct Failover {
 /// Why a target could not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FailoverReason {
+    /// It has as much to do as it may, so it was not asked.
+    TargetFull,
     /// No connection came about.
     Connect,
     /// The connection broke before the answer began.
@@ -209,6 +211,7 @@ pub enum FailoverReason {
 }
 
 spelled!(FailoverReason {
+    TargetFull => "target_full",
     Connect => "connect",
     Reset => "reset",
     TimeoutFirstToken => "timeout_first_token",

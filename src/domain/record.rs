@@ -16,6 +16,7 @@ use crate::domain::decision::Decided;
 use crate::domain::event::{ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict};
 use crate::domain::name::{AssistantName, IntentName, ModelName};
 use crate::domain::quantity::PicoUsd;
+use crate::domain::standing::Refusal;
 
 /// The version of the record's schema.
 pub const RECORD_VERSION: u32 = 2;
@@ -67,6 +68,9 @@ pub struct Record {
     pub escalations: Vec<Escalation>,
     /// Targets that could not answer.
     pub failovers: Vec<Failover>,
+    /// Targets that were not asked, since they had no room.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     /// Time per stage.
     pub timings: Timings,
     /// What the answers cost together; unknown as soon as one part is.

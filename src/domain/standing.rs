@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::domain::name::ModelName;
+
 /// How a target has done lately.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Standing {
@@ -47,4 +49,31 @@ pub enum Room {
     FullRequests,
     /// It had as many tokens as it may within this minute.
     FullTokens,
+}
+
+impl Room {
+    /// How it is written in logs, headers and metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::FullConcurrency => "full_concurrency",
+            Self::FullRequests => "full_requests",
+            Self::FullTokens => "full_tokens",
+        }
+    }
+}
+
+impl std::fmt::Display for Room {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A target was not asked, since it had no room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// Who.
+    pub target: ModelName,
+    /// Which of its limits was reached.
+    pub reason: Room,
 }

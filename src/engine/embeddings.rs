@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::domain::chat::estimated_tokens;
 use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::{FailoverReason, Failure, Purpose};
 use crate::domain::record::{Outcome, Record};
@@ -49,7 +50,20 @@ async fn ask(
     request: &TextsToEmbed,
     ledger: &mut Ledger,
 ) -> Result<Vectors, Error> {
-    ledger.call_began(&target.model, Purpose::Embeddings, &request.original);
+    let tokens = match target.load_limits.tokens_per_minute {
+        Some(_) => estimated_tokens(&request.original.text),
+        None => 0,
+    };
+    let permit = ledger.admit(target, tokens).map_err(|full| {
+        let retry_after = full.free_in;
+        Error::TargetsFull { retry_after }
+    })?;
+    ledger.call_began(
+        &target.model,
+        Purpose::Embeddings,
+        &request.original,
+        permit,
+    );
     let limit = ledger.plan().request_timeout;
     let call = Embed {
         request,

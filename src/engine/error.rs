@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::cascade::Defeat;
 use crate::domain::decision::{Out, Removed, Weighed};
-use crate::domain::event::{ErrorType, Failure, FailureKind, Fault};
+use crate::domain::event::{ErrorType, FailoverReason, Failure, FailureKind, Fault};
 use crate::routing::NoCandidate;
 
 /// Why a request brought no answer.
@@ -56,6 +56,15 @@ pub enum Error {
     /// one more call.
     #[error("{}", nobody(.0))]
     NoCandidate(NoCandidate),
+    /// Every model that could have answered has as much to do as it may.
+    #[error(
+        "every model that could answer has as much to do as it may; try again {}",
+        when(*.retry_after)
+    )]
+    TargetsFull {
+        /// When one of them has room again, where that is known.
+        retry_after: Option<Duration>,
+    },
     /// The request took too long.
     #[error("no answer came within {}s, the limit of this route or server", .limit.as_secs_f64())]
     DeadlineExceeded {
@@ -99,6 +108,18 @@ pub enum KeyProblem {
         "the request carries API keys that differ; send one, in `Authorization: Bearer KEY`, `x-api-key` or `api-key`, or the same in each"
     )]
     Differing,
+}
+
+fn when(retry_after: Option<Duration>) -> String {
+    match retry_after {
+        Some(wait) => format!("in {}s", whole_seconds(wait)),
+        None => "later".to_owned(),
+    }
+}
+
+/// Seconds after which it is worth trying again: a moment early would be in vain.
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(0 < wait.subsec_nanos())
 }
 
 /// Names in a row, or that there is none.
@@ -204,10 +225,16 @@ fn upstream_message(failure: &Failure) -> String {
 }
 
 impl Error {
-    /// The error that a lost cascade is told as.
-    pub fn of_defeat(defeat: Defeat, limit: Duration) -> Self {
+    /// The error that a lost cascade is told as; `free_in` is when a target that was full is so no longer.
+    pub fn of_defeat(defeat: Defeat, limit: Duration, free_in: Option<Duration>) -> Self {
         match defeat {
             Defeat::DraftsRejected(fault) => Self::CascadeExhausted(fault),
+            Defeat::Upstream(Failure {
+                kind: FailureKind::Unavailable(FailoverReason::TargetFull),
+                ..
+            }) => Self::TargetsFull {
+                retry_after: free_in,
+            },
             Defeat::Upstream(failure) => Self::Upstream(failure),
             Defeat::DeadlinePassed => Self::DeadlineExceeded { limit },
         }
@@ -226,7 +253,9 @@ impl Error {
                 FailureKind::Rejected | FailureKind::Unsayable => ErrorType::Caller,
                 FailureKind::Unavailable(_) => ErrorType::Provider,
             },
-            Self::CascadeExhausted(_) | Self::DeadlineExceeded { .. } => ErrorType::Provider,
+            Self::CascadeExhausted(_)
+            | Self::DeadlineExceeded { .. }
+            | Self::TargetsFull { .. } => ErrorType::Provider,
             Self::NoCandidate(nobody) => match Lacking::of(nobody) {
                 Lacking::Policy => ErrorType::Policy,
                 Lacking::Ability | Lacking::Context => ErrorType::Caller,
@@ -245,6 +274,16 @@ impl Error {
             Self::Internal { detail } => detail.clone(),
             other => other.to_string(),
         }
+    }
+
+    /// After how many seconds it is worth trying again, where that is known.
+    pub fn retry_after_secs(&self) -> Option<u64> {
+        let wait = match self {
+            Self::Upstream(failure) => failure.upstream.as_ref()?.retry_after,
+            Self::TargetsFull { retry_after } => *retry_after,
+            _ => None,
+        };
+        wait.map(whole_seconds)
     }
 
     /// The field of the request at fault, where one is.
@@ -266,7 +305,7 @@ impl Error {
             Self::TooLarge { .. } => 413,
             Self::BodyTooSlow { .. } => 408,
             Self::UnsupportedMedia(_) => 415,
-            Self::Overloaded => 503,
+            Self::Overloaded | Self::TargetsFull { .. } => 503,
             Self::NoCandidate(nobody) => match Lacking::of(nobody) {
                 Lacking::Policy => 403,
                 Lacking::Ability | Lacking::Context => 400,
@@ -297,6 +336,7 @@ impl Error {
                 Lacking::Room => "targets_full",
                 Lacking::Figures => "no_candidate",
             },
+            Self::TargetsFull { .. } => "targets_full",
             Self::DeadlineExceeded { .. } => "deadline_exceeded",
             Self::Upstream(failure) => match failure.kind {
                 FailureKind::Rejected => "upstream_rejected",

@@ -16,7 +16,9 @@ use crate::domain::model::{ModelId, Tier};
 use crate::domain::record::Outcome;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::{Plan, Route, Target};
+use crate::engine::standing::Permit;
 use crate::engine::{Engine, Error};
+use crate::health::load::Full;
 use crate::provider::{Brought, Call, ChunkStream};
 use crate::verify::JsonSchema;
 
@@ -68,19 +70,22 @@ impl Run<'_> {
         );
         let mut draft = None;
         let mut event = Event::Begun;
+        let mut free_in = None;
         loop {
             let transition = cascade.next(event, self.engine.clock.now());
             if let Some(change) = transition.change {
                 self.note(change, ledger);
             }
             event = match transition.step {
-                Step::Call { target, purpose } => match self.call(target, purpose, ledger).await {
-                    Ok(brought) => {
-                        draft = Some(brought);
-                        Event::Drafted
+                Step::Call { target, purpose } => {
+                    match self.call(target, purpose, ledger, &mut free_in).await {
+                        Ok(brought) => {
+                            draft = Some(brought);
+                            Event::Drafted
+                        }
+                        Err(failure) => Event::Failed(failure),
                     }
-                    Err(failure) => Event::Failed(failure),
-                },
+                }
                 Step::Verify => self.verify(draft.as_ref(), ledger),
                 Step::Answer(acceptance) => {
                     ledger.record.outcome = match acceptance {
@@ -91,7 +96,7 @@ impl Run<'_> {
                         detail: "the cascade answered without a draft".to_owned(),
                     });
                 }
-                Step::GiveUp(defeat) => return Err(Error::of_defeat(defeat, self.limit)),
+                Step::GiveUp(defeat) => return Err(Error::of_defeat(defeat, self.limit, free_in)),
             };
         }
     }
@@ -109,6 +114,7 @@ impl Run<'_> {
         id: ModelId,
         purpose: Purpose,
         ledger: &mut Ledger,
+        free_in: &mut Option<Duration>,
     ) -> Result<Draft, Failure> {
         let Some(target) = self.plan.target(id) else {
             return Err(Failure::unavailable(
@@ -116,8 +122,13 @@ impl Run<'_> {
                 format!("the plan has no model at position {}", id.0),
             ));
         };
+        let permit = self.permit(target, ledger).map_err(|full| {
+            *free_in = full.free_in.into_iter().chain(*free_in).min();
+            let message = format!("{} has no room: {}", target.model.name, full.room);
+            Failure::unavailable(FailoverReason::TargetFull, message)
+        })?;
         ledger.record.simulated |= target.provider.is_simulated();
-        ledger.call_began(&target.model, purpose, &self.request.original);
+        ledger.call_began(&target.model, purpose, &self.request.original, permit);
         let left = ledger.time_left();
         let brought = tokio::time::timeout(left, self.ask(target, ledger))
             .await
@@ -134,6 +145,24 @@ impl Run<'_> {
             Err(failure) => ledger.call_failed(failure),
         }
         brought
+    }
+
+    /// A place at the target. How much it will have to do is only estimated where that matters, since it
+    /// means reading the conversation.
+    fn permit(&self, target: &Target, ledger: &mut Ledger) -> Result<Permit, Full> {
+        if target.load_limits.tokens_per_minute.is_none() {
+            return ledger.admit(target, 0);
+        }
+        let prompt = self.request.tokens_estimate();
+        let place = ledger.place();
+        let answer = place.and_then(|place| target.state.output_tokens(&place));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a mean of counts is none of these, and the cast would stop at the ends"
+        )]
+        let answer = answer.map_or(0, |mean| mean as u64);
+        ledger.admit(target, prompt.saturating_add(answer))
     }
 
     async fn ask(&self, target: &Target, ledger: &mut Ledger) -> Result<Draft, Failure> {

@@ -13,16 +13,22 @@ use tokio::runtime::Handle;
 
 use crate::domain::caller::{ConversationId, Envelope, KeyLabel, Metadata, Tenant};
 use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
-use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
+use crate::domain::event::{Failure, FailureKind, Purpose};
 use crate::domain::model::Model;
 use crate::domain::name::AssistantName;
 use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
     Attempt, AttemptResult, Cost, Outcome, RECORD_VERSION, Record, WallTime, as_millis,
 };
+use crate::domain::standing::Refusal;
 use crate::engine::counting::count_owed;
+use crate::engine::ended_call::{EndedCall, OwnTime};
+use crate::engine::plan::Target;
 use crate::engine::spent::{Spent, Uncounted, Use};
+use crate::engine::standing::Permit;
 use crate::engine::{Engine, Error, Plan};
+use crate::health::load::Full;
+use crate::health::outputs::Place;
 
 /// The open record of one request, and the plan that it runs on.
 pub struct Ledger {
@@ -49,29 +55,8 @@ struct OpenCall {
     first_token: Option<Duration>,
     model: Model,
     spent: Spent,
-}
-
-/// A call that has ended.
-struct EndedCall {
-    attempt_idx: usize,
-    first_token: Option<Duration>,
-    total: Duration,
-    model: Model,
-}
-
-impl EndedCall {
-    /// Notes what it used up.
-    fn used(&self, attempts: &mut [Attempt], usage: Option<Usage>) {
-        let Some(attempt) = attempts.get_mut(self.attempt_idx) else {
-            return;
-        };
-        attempt.usage = usage;
-        attempt.tpot_ms = self
-            .first_token
-            .zip(usage)
-            .and_then(|(first_token, usage)| time_per_token(self.total, first_token, usage));
-        attempt.cost_usd = cost(&self.model, attempt.result, usage);
-    }
+    /// Held until the call has ended, whatever ends it.
+    permit: Permit,
 }
 
 impl Ledger {
@@ -168,13 +153,41 @@ impl Ledger {
         self.record.assistant = Some(assistant.clone());
     }
 
+    /// The route that the request is on, once it has one.
+    pub fn place(&self) -> Option<Place> {
+        let decision = self.record.decision.as_ref()?;
+        Some(Place {
+            route: decision.route.clone(),
+            assistant: self.record.assistant.clone()?,
+        })
+    }
+
+    /// Takes a place for a call to a target that is expected to use so many tokens. Notes if it has none.
+    pub fn admit(&mut self, target: &Target, tokens: u64) -> Result<Permit, Full> {
+        let permit = target.state.permit(self.engine.clock().now(), tokens);
+        if let Err(full) = &permit {
+            self.record.refusals.push(Refusal {
+                target: target.model.name.clone(),
+                reason: full.room,
+            });
+        }
+        permit
+    }
+
     /// Notes that a model is being asked. Until it is told otherwise, the call counts as abandoned.
-    pub fn call_began(&mut self, model: &Model, purpose: Purpose, asked: &OriginalRequest) {
+    pub fn call_began(
+        &mut self,
+        model: &Model,
+        purpose: Purpose,
+        asked: &OriginalRequest,
+        permit: Permit,
+    ) {
         self.call = Some(Box::new(OpenCall {
             began: self.engine.clock().now(),
             first_token: None,
             model: model.clone(),
             spent: Spent::on(asked.clone()),
+            permit,
         }));
         self.record.attempts.push(Attempt {
             target: model.name.clone(),
@@ -333,8 +346,10 @@ impl Ledger {
         let Some(call) = self.call.take() else {
             return;
         };
+        let place = self.place();
         let attempts = &mut self.record.attempts;
-        let total = self.engine.clock().now().since(call.began);
+        let now = self.engine.clock().now();
+        let total = now.since(call.began);
         self.record.timings.upstream += total;
         if let Some(attempt) = attempts.last_mut() {
             attempt.result = result;
@@ -346,7 +361,17 @@ impl Ledger {
             attempt_idx: attempts.len().saturating_sub(1),
             first_token: call.first_token,
             total,
+            at: now,
+            time: if now < self.deadline {
+                OwnTime::Left
+            } else if attempts.len() == 1 {
+                OwnTime::AllGone
+            } else {
+                OwnTime::RestGone
+            },
             model: call.model,
+            place,
+            unsettled: call.permit.ended(),
         };
         match call.spent.usage(result, usage) {
             Use::Known(usage) => ended.used(attempts, usage),
@@ -431,31 +456,4 @@ fn tell(record: &Record) {
         "{}",
         record.outcome.as_str()
     );
-}
-
-/// Mean time between output tokens after the first, in milliseconds.
-fn time_per_token(total: Duration, first_token: Duration, usage: Usage) -> Option<f64> {
-    let n_later = u32::try_from(usage.output_tokens).ok()?.checked_sub(1)?;
-    let later = total.saturating_sub(first_token);
-    later.checked_div(n_later).map(as_millis)
-}
-
-/// What a call cost. One that was refused at the door cost nothing; one that broke in the middle may have
-/// cost something that nobody told us.
-fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
-    match (result, usage, model.price) {
-        (
-            AttemptResult::Rejected
-            | AttemptResult::Unsayable
-            | AttemptResult::Failed(
-                FailoverReason::Connect
-                | FailoverReason::Status429
-                | FailoverReason::Status4xx
-                | FailoverReason::Status5xx,
-            ),
-            ..,
-        ) => Cost::Known(PicoUsd::ZERO),
-        (_, Some(usage), Some(price)) => Cost::Known(price.of(usage)),
-        _ => Cost::Unknown,
-    }
 }

@@ -1,12 +1,13 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
 //! Read [`serve`] first: it is the table of contents. `choose` brings together what routing asks for, [`execute`] performs the steps that the
-//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`plan`] is what all of it runs on.
+//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`standing`] what is known of targets, [`plan`] is what all of it runs on.
 
 pub mod access;
 mod choose;
 mod counting;
 mod embeddings;
+mod ended_call;
 pub mod error;
 pub mod execute;
 pub mod feedback;
@@ -18,6 +19,7 @@ pub mod plan;
 pub mod saturated;
 pub mod serve;
 mod spent;
+pub mod standing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -117,6 +119,14 @@ impl Engine {
         Ok(())
     }
 
+    /// Puts another plan in force. What is known of its targets stays known; requests that are running keep
+    /// the plan that they began with.
+    pub fn swap_plan(&self, mut plan: Plan) {
+        plan.keep_states_of(&self.plan());
+        self.metrics.expect(&plan.centroids, &plan.centroid_digest);
+        self.plan.store(Arc::new(plan));
+    }
+
     /// How far the last prompts of an intent are from its training rows.
     pub fn drift_of(&self, intent: &IntentName) -> Option<Figures> {
         self.metrics.drift_of(intent)
@@ -157,6 +167,12 @@ impl Engine {
 
     /// Everything counted so far, in the text format that Prometheus scrapes.
     pub fn metrics_text(&self) -> String {
+        let plan = self.plan();
+        let running = plan
+            .targets
+            .iter()
+            .map(|target| (&target.model.name, target.state.running()));
+        self.metrics.tell_running(running);
         self.metrics.text(self.clock.now())
     }
 }

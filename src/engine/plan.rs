@@ -15,6 +15,8 @@ use crate::domain::quality::QualityTable;
 use crate::domain::quantity::Ratio;
 use crate::engine::access::{Access, Teams};
 use crate::engine::passages::Selection;
+use crate::engine::standing::TargetState;
+use crate::health::load;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::{Policy, Rule, Way};
 
@@ -92,6 +94,10 @@ pub struct Target {
     pub provider: Arc<dyn Provider>,
     /// How long it may take.
     pub timeouts: Timeouts,
+    /// How much it may be given to do.
+    pub load_limits: load::Limits,
+    /// How it has done, and what it is doing.
+    pub state: Arc<TargetState>,
 }
 
 /// A virtual model: routes, tried in order.

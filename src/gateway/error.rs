@@ -26,10 +26,8 @@ pub(super) fn respond_in(dialect: Inbound, error: &Error, request_id: &str) -> R
         let scheme = HeaderValue::from_static("Bearer");
         response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
-    if let Error::Upstream(failure) = error
-        && let Some(retry_after) = failure.upstream.as_ref().and_then(|it| it.retry_after)
-    {
-        let seconds = HeaderValue::from(retry_after.as_secs());
+    if let Some(seconds) = error.retry_after_secs() {
+        let seconds = HeaderValue::from(seconds);
         response.headers_mut().insert(RETRY_AFTER, seconds);
     }
     response
@@ -175,6 +173,7 @@ fn one_of_each() -> Vec<Error> {
             message: words(),
         }),
         Error::Overloaded,
+        Error::TargetsFull { retry_after: None },
         Error::DeadlineExceeded { limit },
         Error::Internal { detail: words() },
     ]

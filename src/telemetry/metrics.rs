@@ -1,11 +1,12 @@
 //! Every metric: its name, its unit, its labels.
 //!
-//! All of them are counted from the finished [`Record`], in one place, so that what Prometheus says
+//! What is counted of requests is counted from the finished [`Record`], in one place, so that what Prometheus says
 //! and what the log says cannot differ. Labels hold only names that the operator gave and words from
 //! closed lists; a user or a prompt never becomes one.
 
 mod labels;
 mod requests;
+mod running;
 mod series;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +19,14 @@ use prometheus_client::registry::Registry;
 use crate::centroids::CentroidSet;
 use crate::centroids::drift::live::Figures;
 use crate::domain::feedback::Feedback;
-use crate::domain::name::IntentName;
+use crate::domain::name::{IntentName, ModelName};
 use crate::domain::quantity::Moment;
 use crate::domain::record::Record;
 use crate::telemetry::handover::{Counts, Finished, Handover, count_aside};
 use crate::telemetry::learning::{Learning, SwapResult};
 
 use requests::Requests;
+use running::Running;
 
 /// Everything that is counted.
 pub struct Metrics {
@@ -35,6 +37,7 @@ pub struct Metrics {
     lost_lines: Counter,
     learning: Learning,
     batch_windows: Histogram,
+    running: Running,
 }
 
 impl Default for Metrics {
@@ -60,6 +63,7 @@ impl Metrics {
             "Windows that the encoder worked on together",
             batch_windows.clone(),
         );
+        let running = Running::registered(&mut registry);
         let learning = Learning::default();
         learning.register(&mut registry);
         Self {
@@ -69,6 +73,7 @@ impl Metrics {
             lost_lines,
             learning,
             batch_windows,
+            running,
         }
     }
 
@@ -106,6 +111,11 @@ impl Metrics {
     )]
     pub fn observe_batch(&self, n_windows: usize) {
         self.batch_windows.observe(n_windows as f64);
+    }
+
+    /// Tells how many calls each target has at the moment.
+    pub fn tell_running<'n>(&self, running: impl Iterator<Item = (&'n ModelName, u32)>) {
+        self.running.tell(running);
     }
 
     /// Takes a finished request, to be counted before anybody is told a figure. It waits for nobody,

@@ -15,6 +15,7 @@ const LAYERS: [&[&str]; 7] = [
         "slo",
         "eval",
         "budget",
+        "health",
         "catalogue",
     ],
     &["encoder", "provider", "store", "telemetry", "clock"],

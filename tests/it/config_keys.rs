@@ -149,6 +149,7 @@ models:
     name: real-name
     price: { input: 1.5, output: 3 }
     timeout: { first_token: 1s, between_tokens: 2s, whole: 3s }
+    limits: { concurrency: 4, requests_per_minute: 50, tokens_per_minute: 6000 }
     script: { first_token_ms: 1, per_token_ms: 2, failure_rate: 0.5, failure_status: 500, style: text }
 ";
     let assembled = assembled(&format!("{text}{ROUTES}")).unwrap_or_else(|it| panic!("{it}"));
@@ -167,6 +168,19 @@ models:
     assert_eq!(target.timeouts.first_token, Duration::from_secs(1));
     assert_eq!(target.timeouts.between_tokens, Duration::from_secs(2));
     assert_eq!(target.timeouts.whole, Duration::from_secs(3));
+    let limits = target.load_limits;
+    assert_eq!(limits.concurrency, Some(4));
+    assert_eq!(limits.requests_per_minute, Some(50));
+    assert_eq!(limits.tokens_per_minute, Some(6_000));
+    for (key, value) in [
+        ("concurrency", "4"),
+        ("requests_per_minute", "50"),
+        ("tokens_per_minute", "6000"),
+    ] {
+        let zero = text.replace(&format!("{key}: {value}"), &format!("{key}: 0"));
+        let expected = format!("models.small.limits.{key}: 0 is less than the minimum of 1");
+        told(&format!("{zero}{ROUTES}"), &[&expected]);
+    }
     told(
         &format!("{}{ROUTES}", text.replace("input: 1.5", "input: -1")),
         &["models.small.price.input"],

@@ -32,11 +32,21 @@ pub(crate) fn engine_of(
     folder: PathBuf,
     bounds: impl FnOnce(queue::Settings) -> queue::Settings,
 ) -> Arc<Engine> {
+    let clock = Arc::new(ManualClock::default());
+    clock.advance(Duration::from_secs(90));
+    engine_on(clock, config, folder, bounds)
+}
+
+/// The same on a clock that the test goes on to set.
+pub(crate) fn engine_on(
+    clock: Arc<ManualClock>,
+    config: &str,
+    folder: PathBuf,
+    bounds: impl FnOnce(queue::Settings) -> queue::Settings,
+) -> Arc<Engine> {
     let assembled = parse(config, PathBuf::new())
         .and_then(|loaded| over_encoder(loaded, shipped_encoder(), NO_ENVIRONMENT))
         .unwrap_or_else(|problems| panic!("{problems}"));
-    let clock = Arc::new(ManualClock::default());
-    clock.advance(Duration::from_secs(90));
     let monotonic = Arc::clone(&clock);
     let settings = bounds(assembled.queue);
     Engine::new(Parts {

@@ -29,6 +29,7 @@ mod engine;
 mod gateway;
 mod golden;
 mod learning;
+mod load_limits;
 mod messages;
 mod mutations;
 mod providers;

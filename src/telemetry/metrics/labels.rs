@@ -63,6 +63,7 @@ labels! {
     }
     AttemptLabels { target: ModelName, purpose: &'static str }
     TargetLabels { target: ModelName }
+    FullLabels { target: ModelName, reason: &'static str }
     TokenLabels { target: ModelName, kind: &'static str, counted_by: &'static str }
     SaturationLabels { then: &'static str }
     EndpointLabels { endpoint: &'static str }

@@ -16,8 +16,9 @@ use crate::domain::record::{Attempt, Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
 
 use super::labels::{
-    AttemptLabels, EndpointLabels, EscalationLabels, FailoverLabels, OrNone, RequestLabels,
-    RouteLabels, RoutedLabels, SaturationLabels, StageLabels, TargetLabels, TokenLabels,
+    AttemptLabels, EndpointLabels, EscalationLabels, FailoverLabels, FullLabels, OrNone,
+    RequestLabels, RouteLabels, RoutedLabels, SaturationLabels, StageLabels, TargetLabels,
+    TokenLabels,
 };
 use super::series::{Series, seconds};
 
@@ -34,6 +35,7 @@ pub(super) struct Requests {
     checked: Counters<RouteLabels>,
     escalations: Counters<EscalationLabels>,
     failovers: Counters<FailoverLabels>,
+    full: Counters<FullLabels>,
     attempts: Counters<AttemptLabels>,
     cost: Series<TargetLabels, Counter<f64, AtomicU64>>,
     unknown_costs: Counters<TargetLabels>,
@@ -53,6 +55,7 @@ impl Default for Requests {
             checked: Series::default(),
             escalations: Series::default(),
             failovers: Series::default(),
+            full: Series::default(),
             attempts: Series::default(),
             cost: Series::default(),
             unknown_costs: Series::default(),
@@ -100,6 +103,11 @@ impl Requests {
             "failovers",
             "Targets that could not answer, so that another one was asked",
             self.failovers.family(),
+        );
+        registry.register(
+            "target_full",
+            "Targets that were not asked, since they had as much to do as they may",
+            self.full.family(),
         );
         registry.register(
             "attempts",
@@ -156,6 +164,13 @@ impl Requests {
         self.observe_saturation(record);
         for attempt in &record.attempts {
             self.observe_attempt(attempt);
+        }
+        for refusal in &record.refusals {
+            let labels = FullLabels {
+                target: refusal.target.clone(),
+                reason: refusal.reason.as_str(),
+            };
+            self.full.with(labels).inc();
         }
         if let (Some(assistant), Some(decision)) = (&record.assistant, &record.decision) {
             let route = RouteLabels {
