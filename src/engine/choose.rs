@@ -9,20 +9,22 @@ use std::time::Duration;
 use crate::domain::caller::Tenant;
 use crate::domain::chat::Request;
 use crate::domain::complexity::Level;
-use crate::domain::decision::Decided;
+use crate::domain::decision::{Decided, Out, Weighed};
 use crate::domain::model::{Model, ModelId};
+use crate::domain::quantity::Moment;
 use crate::domain::record::TextUsed;
-use crate::domain::standing::Standing;
+use crate::domain::standing::{self, Standing};
 use crate::encoder::{Class, Embedding, Refusal};
 use crate::engine::error::KeyProblem;
 use crate::engine::ledger::Ledger;
 use crate::engine::passages;
 use crate::engine::plan::{Assistant, Plan, PromptPolicy, Route};
 use crate::engine::{Engine, Error};
+use crate::health::outputs::Place;
 use crate::routing::strategy::Luck;
 use crate::routing::{
-    Asked, Decision, Facts, IntentSignal, Knowledge, Ladder, Matched, Subject, Understanding,
-    choose, first_match,
+    Asked, Decision, Facts, IntentSignal, Knowledge, Ladder, Matched, NoCandidate, Subject,
+    Understanding, choose, first_match,
 };
 
 /// Whether a prompt is embedded where nothing looks at what it means.
@@ -124,13 +126,14 @@ impl Choosing<'_> {
                 .flatten(),
         };
         let known = Known {
-            engine: self.engine,
             plan: self.plan,
-            route,
+            place: ledger.place_on(&route.name),
+            now: began,
         };
         let decision = choose(&ladder, &facts, &known);
         ledger.record.timings.decide += self.engine.clock().now().since(began);
-        let mut decision = decision.map_err(Error::NoCandidate)?;
+        let mut decision = decision.map_err(|nobody| known.error(nobody, route, ledger))?;
+        note_refusals(&decision.candidates, ledger);
         let target = self.plan.target(decision.first).ok_or_else(no_route)?;
         if route.way.has_incumbent() && decision.takes_over() {
             incumbents.note(&route.label, &target.model.name);
@@ -217,9 +220,9 @@ struct OnRoute<'p> {
 
 /// What decisions on a route look up.
 struct Known<'a> {
-    engine: &'a Engine,
     plan: &'a Plan,
-    route: &'a Route,
+    place: Option<Place>,
+    now: Moment,
 }
 
 impl Knowledge for Known<'_> {
@@ -227,10 +230,42 @@ impl Knowledge for Known<'_> {
         self.plan.target(id).map(|target| &target.model)
     }
 
-    fn standing(&self, _id: ModelId) -> Standing {
-        let _ = (self.engine, self.route);
-        Standing::default()
+    fn standing(&self, id: ModelId) -> Standing {
+        match (self.plan.target(id), &self.place) {
+            (Some(target), Some(place)) => target.state.standing(place, self.now),
+            _ => Standing::default(),
+        }
     }
+}
+
+impl Known<'_> {
+    /// Why nobody can be asked. Load passes, so it comes before what removes models for good.
+    fn error(&self, nobody: NoCandidate, route: &Route, ledger: &mut Ledger) -> Error {
+        let is_full = |(_, out): &(Weighed, Out)| matches!(out, Out::Full(_));
+        if !nobody.out.iter().any(is_full) {
+            return Error::NoCandidate(nobody);
+        }
+        let weighed = nobody.out.into_iter().map(|(weighed, _)| weighed);
+        note_refusals(&weighed.collect::<Vec<Weighed>>(), ledger);
+        let models = route.way.models();
+        let targets = models.iter().filter_map(|id| self.plan.target(*id));
+        let waits = targets.filter_map(|target| target.state.full(self.now)?.free_in);
+        Error::TargetsFull {
+            retry_after: waits.min(),
+        }
+    }
+}
+
+/// Notes the candidates that were passed over since they had no room.
+fn note_refusals(candidates: &[Weighed], ledger: &mut Ledger) {
+    let full = candidates.iter().filter_map(|weighed| match weighed.out {
+        Some(Out::Full(reason)) => Some(standing::Refusal {
+            target: weighed.model.clone(),
+            reason,
+        }),
+        _ => None,
+    });
+    ledger.record.refusals.extend(full);
 }
 
 /// What is known of a request without understanding it.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cascade::Defeat;
-use crate::domain::decision::{Out, Removed, Weighed};
+use crate::domain::decision::{Out, Removed};
 use crate::domain::event::{ErrorType, FailoverReason, Failure, FailureKind, Fault};
 use crate::routing::NoCandidate;
 
@@ -52,8 +52,7 @@ pub enum Error {
         "the encoder has more to do than it can finish in time; try again later, or send fewer texts at once"
     )]
     Overloaded,
-    /// Policy, or what the models are known to be unable to do, leaves nobody to ask; or nobody can take
-    /// one more call.
+    /// Policy, or what the models are known to be unable to do, leaves nobody to ask.
     #[error("{}", nobody(.0))]
     NoCandidate(NoCandidate),
     /// Every model that could have answered has as much to do as it may.
@@ -152,24 +151,20 @@ enum Lacking {
     Ability,
     /// A context that is long enough.
     Context,
-    /// Room for one more call.
-    Room,
     /// A figure that the route asks for: a price, a measured quality.
     Figures,
 }
 
 impl Lacking {
-    /// Load passes and figures can be told, so what removed a model for good comes last.
+    /// Figures can be told, so what removed a model for good comes last.
     fn of(nobody: &NoCandidate) -> Self {
-        let is_full = |(_, out): &(Weighed, Out)| matches!(out, Out::Full(_));
-        match (nobody.out.iter().any(is_full), nobody.out.is_empty()) {
-            (true, _) => Self::Room,
-            (false, false) => Self::Figures,
-            (false, true) => match nobody.removed.last().map(|it| &*it.by) {
-                Some(Removed::ABILITY) => Self::Ability,
-                Some(Removed::CONTEXT) => Self::Context,
-                _ => Self::Policy,
-            },
+        if !nobody.out.is_empty() {
+            return Self::Figures;
+        }
+        match nobody.removed.last().map(|it| &*it.by) {
+            Some(Removed::ABILITY) => Self::Ability,
+            Some(Removed::CONTEXT) => Self::Context,
+            _ => Self::Policy,
         }
     }
 }
@@ -178,10 +173,6 @@ impl Lacking {
 fn nobody(nobody: &NoCandidate) -> String {
     let last = nobody.removed.last();
     match (Lacking::of(nobody), last) {
-        (Lacking::Room, _) => {
-            "every model that could answer has as many calls as it may have; try again later"
-                .to_owned()
-        }
         (Lacking::Figures, _) => {
             let (last, out) = nobody
                 .out
@@ -259,7 +250,6 @@ impl Error {
             Self::NoCandidate(nobody) => match Lacking::of(nobody) {
                 Lacking::Policy => ErrorType::Policy,
                 Lacking::Ability | Lacking::Context => ErrorType::Caller,
-                Lacking::Room => ErrorType::Provider,
                 Lacking::Figures => ErrorType::Semroute,
             },
             Self::Overloaded | Self::Internal { .. } => ErrorType::Semroute,
@@ -309,7 +299,7 @@ impl Error {
             Self::NoCandidate(nobody) => match Lacking::of(nobody) {
                 Lacking::Policy => 403,
                 Lacking::Ability | Lacking::Context => 400,
-                Lacking::Room | Lacking::Figures => 503,
+                Lacking::Figures => 503,
             },
             Self::DeadlineExceeded { .. } => 504,
             Self::Upstream(failure) => upstream_status(failure),
@@ -333,7 +323,6 @@ impl Error {
                 Lacking::Policy => "policy_denied",
                 Lacking::Ability => "unsupported_by_models",
                 Lacking::Context => "context_length_exceeded",
-                Lacking::Room => "targets_full",
                 Lacking::Figures => "no_candidate",
             },
             Self::TargetsFull { .. } => "targets_full",

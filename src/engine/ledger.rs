@@ -15,7 +15,7 @@ use crate::domain::caller::{ConversationId, Envelope, KeyLabel, Metadata, Tenant
 use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
 use crate::domain::event::{Failure, FailureKind, Purpose};
 use crate::domain::model::Model;
-use crate::domain::name::AssistantName;
+use crate::domain::name::{AssistantName, RouteName};
 use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
     Attempt, AttemptResult, Cost, Outcome, RECORD_VERSION, Record, WallTime, as_millis,
@@ -155,9 +155,13 @@ impl Ledger {
 
     /// The route that the request is on, once it has one.
     pub fn place(&self) -> Option<Place> {
-        let decision = self.record.decision.as_ref()?;
+        self.place_on(&self.record.decision.as_ref()?.route)
+    }
+
+    /// The same for a route that it may come to be on.
+    pub(super) fn place_on(&self, route: &RouteName) -> Option<Place> {
         Some(Place {
-            route: decision.route.clone(),
+            route: route.clone(),
             assistant: self.record.assistant.clone()?,
         })
     }

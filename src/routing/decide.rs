@@ -286,7 +286,9 @@ fn decided(
         target: candidates[first].id,
         stand_ins: stand_ins.map(|idx| candidates[*idx].id).collect(),
     };
-    let is_plain = *strategy == Strategy::Pinned && guards.is_none();
+    let is_plain = *strategy == Strategy::Pinned
+        && guards.is_none()
+        && candidates.iter().all(|it| it.weighed.out.is_none());
     Decision {
         first: tier.target,
         tiers: vec![tier],

@@ -116,13 +116,13 @@ fn a_route_says_one_thing_and_the_last_one_takes_the_rest() {
     let routes = |routes: &str| format!("{MODELS}assistants:\n  assistant:\n    routes:\n{routes}");
     told(
         &routes("      - { name: a }\n"),
-        &["routes[0]: has neither `to` nor `cascade`"],
+        &["routes[0]: does not say who answers; write one of `to`, `weighted`"],
     );
     told(
         &routes(
             "      - { name: a, to: small, cascade: { tiers: [small], verify: [{ json_schema: request }] } }\n",
         ),
-        &["routes[0]: has both"],
+        &["routes[0]: has `to` and `cascade`; keep one"],
     );
     told(
         &routes(

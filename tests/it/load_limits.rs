@@ -140,9 +140,11 @@ async fn a_full_target_is_not_asked_and_its_stand_in_is() {
     assert_eq!(engaged.running("small"), Some(1.0));
     engaged.whole("both").await.unwrap();
     let record = engaged.last_record();
+    assert_eq!(record["failovers"], json!([]), "nobody failed");
+    assert_eq!(record["decision"]["chosen"], "stand_in");
     assert_eq!(
-        record["failovers"],
-        json!([{ "from": "small", "to": "large", "reason": "target_full" }])
+        record["decision"]["candidates"][0],
+        json!({ "model": "small", "out": { "full": "full_concurrency" } })
     );
     assert_eq!(
         record["refusals"],
@@ -151,7 +153,7 @@ async fn a_full_target_is_not_asked_and_its_stand_in_is() {
     let attempts = record["attempts"].as_array().unwrap();
     assert_eq!(attempts.len(), 1, "who was not asked made no attempt");
     assert_eq!(attempts[0]["target"], "large");
-    assert_eq!(attempts[0]["purpose"], "failover");
+    assert_eq!(attempts[0]["purpose"], "answer");
     assert!(0.0 < record["cost_usd"].as_f64().unwrap(), "{record}");
     to_the_end(first).await;
     assert_eq!(engaged.running("small"), Some(0.0));
@@ -163,11 +165,6 @@ async fn a_full_target_is_not_asked_and_its_stand_in_is() {
     let words = ["target=\"small\"", "reason=\"full_concurrency\""];
     assert_eq!(
         metric(&metrics, "semroute_target_full_total", &words),
-        Some(1.0)
-    );
-    let words = ["target=\"small\"", "reason=\"target_full\""];
-    assert_eq!(
-        metric(&metrics, "semroute_failovers_total", &words),
         Some(1.0)
     );
 }
@@ -345,7 +342,8 @@ async fn over_http_a_place_is_free_after_its_caller_left_in_the_middle_of_a_stre
     let stood_in = server.post("/v1/chat/completions", body("both")).await;
     assert_eq!(stood_in.status, 200);
     assert_eq!(stood_in.header("x-semroute-target"), "large");
-    assert_eq!(stood_in.header("x-semroute-failovers"), "1");
+    assert_eq!(stood_in.header("x-semroute-failovers"), "0");
+    assert_eq!(stood_in.header("x-semroute-chosen"), "stand_in");
     drop(first);
     let is_free = async {
         while open("alone").await.unwrap().status() != 200 {
