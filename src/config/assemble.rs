@@ -52,6 +52,7 @@ impl Assembled {
             ));
         }
         warnings.extend(facts(&self.loaded, &mut Vec::new()).warnings);
+        warnings.extend(super::warnings::of(&self.loaded.config, &self.plan));
         warnings
     }
 

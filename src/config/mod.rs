@@ -30,6 +30,7 @@ mod servers;
 pub mod strategies;
 pub mod teams;
 pub mod value;
+mod warnings;
 pub mod watch;
 pub mod when;
 

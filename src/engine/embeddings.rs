@@ -6,11 +6,14 @@ use std::sync::Arc;
 use crate::domain::chat::estimated_tokens;
 use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::{FailoverReason, Failure, Purpose};
+use crate::domain::model::ModelId;
 use crate::domain::record::{Outcome, Record};
+use crate::engine::choose::facts;
 use crate::engine::ledger::Ledger;
 use crate::engine::plan::Target;
-use crate::engine::{Engine, Error};
+use crate::engine::{Engine, Error, Plan};
 use crate::provider::Embed;
+use crate::routing::{Asked, NoCandidate, Subject};
 
 /// What a request for vectors came to.
 pub struct Embedded {
@@ -25,7 +28,10 @@ impl Engine {
     pub async fn embed(&self, request: &TextsToEmbed, mut ledger: Ledger) -> Embedded {
         let plan = ledger.plan();
         let reply = match plan.embedder(&request.model) {
-            Some(target) => ask(target, request, &mut ledger).await,
+            Some((id, target)) => match allowed(&plan, (id, target), request, &ledger) {
+                Ok(()) => ask(target, request, &mut ledger).await,
+                Err(error) => Err(error),
+            },
             None => Err(Error::UnknownModel {
                 asked: request.model.clone(),
                 known: plan
@@ -42,6 +48,29 @@ impl Engine {
             record: ledger.close().await,
             reply: reply.map(|answer| answer.text),
         }
+    }
+}
+
+/// Whether policy lets the texts reach the model. Rules on words search the request's body.
+fn allowed(
+    plan: &Plan,
+    (id, target): (ModelId, &Target),
+    request: &TextsToEmbed,
+    ledger: &Ledger,
+) -> Result<(), Error> {
+    let words = || request.original.text.to_string();
+    let asked = Asked::new(Subject::Vectors(&request.model), &words);
+    let facts = facts(plan, &asked, ledger)?;
+    let removed = plan
+        .policy
+        .in_force(&facts)
+        .removal(id, &target.model, &facts);
+    match removed {
+        None => Ok(()),
+        Some(removed) => Err(Error::NoCandidate(NoCandidate {
+            removed: vec![removed],
+            out: Vec::new(),
+        })),
     }
 }
 

@@ -221,9 +221,10 @@ impl Plan {
     }
 
     /// The model of this name, if it may be asked for embeddings.
-    pub fn embedder(&self, name: &str) -> Option<&Target> {
-        self.embedders()
-            .find(|target| target.model.name.as_str() == name)
+    pub fn embedder(&self, name: &str) -> Option<(ModelId, &Target)> {
+        let embedders = self.embeddings.iter();
+        let mut embedders = embedders.filter_map(|id| Some((*id, self.target(*id)?)));
+        embedders.find(|(_, target)| target.model.name.as_str() == name)
     }
 
     /// A model by its position. Positions come from this plan, so there is always one.

@@ -13,6 +13,7 @@ pub mod decide;
 pub mod expectation;
 pub mod facts;
 pub mod guard;
+pub mod lint;
 pub mod policy;
 pub mod rules;
 pub mod strategy;

@@ -307,7 +307,7 @@ fn contains(values: &[Arc<str>], value: &str) -> bool {
 }
 
 /// Whether a path is the one named, or begins as it does up to a final `*`.
-pub(super) fn covers(pattern: &str, path: &str) -> bool {
+pub fn covers(pattern: &str, path: &str) -> bool {
     match pattern.strip_suffix('*') {
         Some(beginning) => path.starts_with(beginning),
         None => pattern == path,

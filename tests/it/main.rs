@@ -33,6 +33,7 @@ mod load_limits;
 mod messages;
 mod mutations;
 mod providers;
+mod routes;
 mod saturation;
 mod secrecy;
 mod static_encoder;

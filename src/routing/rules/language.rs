@@ -139,6 +139,11 @@ impl Writing {
         })
     }
 
+    /// Whether a language is written in it.
+    pub fn writes(self, language: Language) -> bool {
+        self.0.langs().contains(&language.0)
+    }
+
     /// The script that most of a text is written in, if it has letters at all.
     pub fn of(text: &str) -> Option<Self> {
         whatlang::detect_script(beginning(text)).map(Self)
