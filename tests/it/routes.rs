@@ -280,8 +280,9 @@ async fn if_policy_leaves_nobody_the_error_says_which_rule_removed_the_last() {
         "{}",
         refused.text
     );
-    let only_blind = "{ deny: { models: [abroad, local] } }";
-    let (server, _folder) = under(only_blind).await;
+    let clinic = CLINIC.replace("[blind, local]", "[local, blind]");
+    let only_blind = "policy: [{ deny: { models: [abroad, local] } }]";
+    let (server, _folder) = started(&format!("{clinic}{only_blind}\n")).await;
     let image = json!({ "type": "image_url", "image_url": { "url": "https://example.com/a.png" } });
     let picture = plain().with("messages", json!([{ "role": "user", "content": [image] }]));
     let refused = picture.of(&server).await.error();
