@@ -28,6 +28,7 @@ pub mod schema;
 pub mod server;
 mod servers;
 pub mod strategies;
+mod targets;
 pub mod teams;
 pub mod value;
 pub mod watch;
