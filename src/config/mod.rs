@@ -17,6 +17,7 @@ pub mod intents;
 pub mod load;
 pub mod log;
 pub mod models;
+pub mod overrides;
 pub mod policy;
 pub mod presets;
 pub mod problem;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::catalogue::facts;
+use crate::config::overrides::Reading;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::servers::servers;
 use crate::config::value::Period;
@@ -32,12 +33,22 @@ pub(super) fn targets(
             continue;
         };
         let known = facts.models.get(name).cloned().unwrap_or_default();
+        let upstream_name = model.name.clone().unwrap_or_else(|| name.to_string());
+        let reading = Reading {
+            loaded,
+            environment,
+            model,
+            upstream_name: &upstream_name,
+            path: &path,
+            problems,
+        };
+        let overrides = reading.overrides();
         if let Some(provider) = server.provider(model, &path, problems) {
             targets.push(Target {
                 model: Model {
                     name: name.clone(),
                     provider: model.provider.clone(),
-                    upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
+                    upstream_name,
                     price: known.price.value(),
                     limits: known.limits(),
                     abilities: known.abilities.value().unwrap_or_default(),
@@ -47,6 +58,7 @@ pub(super) fn targets(
                 timeouts: timeouts(model.timeout),
                 load_limits: model.limits.load(),
                 state: Arc::new(TargetState::within(model.limits.load())),
+                overrides,
             });
         }
     }
