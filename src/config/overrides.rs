@@ -29,6 +29,7 @@ pub enum System {
 /// A system prompt and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(inline)]
 pub struct PlacedSystem {
     /// The text. Where it says `{{system}}`, the caller's own system prompt stands, and nothing where the
     /// caller has none.
