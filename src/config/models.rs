@@ -1,9 +1,12 @@
 //! The models that can be asked.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::config::value::Period;
+use crate::config::overrides::System;
+use crate::config::value::{Period, SecretRef};
 use crate::domain::name::{DataClass, ProviderName, RegionName};
 use crate::health::load;
 use crate::provider::simulated::Script;
@@ -54,6 +57,21 @@ pub struct Model {
     /// with the code `targets_full`.
     #[serde(default)]
     pub limits: Limits,
+    /// A system prompt of your own, in every request to this model: a text that goes before the caller's
+    /// own, or one that says `{{system}}` where the caller's own is to stand. Another entry with the same
+    /// `name` may have another, or none.
+    #[serde(default)]
+    pub system: Option<System>,
+    /// Fields that every request to this model has, by their names in OpenAI's chat completions, whatever
+    /// the caller gave: `temperature`, `max_tokens`, `reasoning_effort`, `stop`, `seed`, or a server's own.
+    /// `null` takes out what the caller gave. For a provider of another format they are translated as a
+    /// caller's own are.
+    #[serde(default)]
+    pub parameters: serde_json::Map<String, serde_json::Value>,
+    /// Headers that every call of this model carries, over all others of the same names; their values are
+    /// secrets.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretRef>,
     /// How a simulated model behaves.
     #[serde(default)]
     pub script: Option<Script>,

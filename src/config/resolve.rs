@@ -5,23 +5,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::centroids::CentroidSet;
-use crate::config::catalogue::facts;
 use crate::config::encoder::Text;
 use crate::config::intents::OutOfScope;
 use crate::config::log::Prompts;
-use crate::config::models;
 use crate::config::problem::{Problem, suggestion};
 use crate::config::routes::{self, Resolved};
-use crate::config::servers::servers;
+use crate::config::targets::targets;
 use crate::config::when::Known;
 use crate::config::{Config, Environment, Loaded, embeddings, policy, teams};
-use crate::domain::model::{Model, ModelId, Terms};
+use crate::domain::model::{Model, ModelId};
 use crate::domain::name::{AssistantName, IntentName, ModelName, RegionName};
 use crate::domain::quality::QualityTable;
 use crate::engine::passages::Selection;
-use crate::engine::plan::{self, Assistant, Plan, PromptPolicy, Target};
-use crate::engine::standing::TargetState;
-use crate::provider::Timeouts;
+use crate::engine::plan::{self, Assistant, Plan, PromptPolicy};
 use crate::routing::policy::PolicyRule;
 use crate::routing::{Policy, Rule};
 
@@ -198,70 +194,5 @@ const fn scope(out_of_scope: OutOfScope) -> plan::OutOfScope {
     match out_of_scope {
         OutOfScope::Calibrated(_) => plan::OutOfScope::Calibrated,
         OutOfScope::Fixed(p_value) => plan::OutOfScope::Below(p_value),
-    }
-}
-
-fn targets(loaded: &Loaded, environment: Environment, problems: &mut Vec<Problem>) -> Vec<Target> {
-    let servers = servers(loaded, environment, problems);
-    let facts = facts(loaded, problems);
-    let mut targets = Vec::new();
-    for (name, model) in &loaded.config.models {
-        let path = format!("models.{name}");
-        let Some(server) = servers.get(model.provider.as_str()) else {
-            let known = loaded
-                .config
-                .providers
-                .keys()
-                .map(super::super::domain::name::ProviderName::as_str);
-            let hint = suggestion(model.provider.as_str(), known);
-            let message = format!("no provider is called \"{}\"{hint}", model.provider);
-            problems.push(Problem::new(format!("{path}.provider"), message));
-            continue;
-        };
-        let known = facts.models.get(name).cloned().unwrap_or_default();
-        if let Some(provider) = server.provider(model, &path, problems) {
-            targets.push(Target {
-                model: Model {
-                    name: name.clone(),
-                    provider: model.provider.clone(),
-                    upstream_name: model.name.clone().unwrap_or_else(|| name.to_string()),
-                    price: known.price.value(),
-                    limits: known.limits(),
-                    abilities: known.abilities.value().unwrap_or_default(),
-                    terms: terms(model, &path, problems),
-                },
-                provider,
-                timeouts: timeouts(model.timeout),
-                load_limits: model.limits.load(),
-                state: Arc::new(TargetState::within(model.limits.load())),
-            });
-        }
-    }
-    targets
-}
-
-/// What the operator says of a model beside what it is.
-fn terms(model: &models::Model, path: &str, problems: &mut Vec<Problem>) -> Terms {
-    let factor = model.tokenizer_factor.unwrap_or(1.0);
-    if !(0.1..=10.0).contains(&factor) {
-        let message = format!("{factor} is not between 0.1 and 10");
-        problems.push(Problem::new(format!("{path}.tokenizer_factor"), message));
-    }
-    Terms {
-        regions: model.regions.as_slice().into(),
-        data: model.data.as_slice().into(),
-        tokenizer_factor: factor,
-    }
-}
-
-fn timeouts(timeout: models::Timeout) -> Timeouts {
-    let default = Timeouts::default();
-    let or = |period: Option<crate::config::value::Period>, default| {
-        period.map_or(default, crate::config::value::Period::get)
-    };
-    Timeouts {
-        first_token: or(timeout.first_token, default.first_token),
-        between_tokens: or(timeout.between_tokens, default.between_tokens),
-        whole: or(timeout.whole, default.whole),
     }
 }

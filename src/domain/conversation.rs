@@ -12,6 +12,8 @@ use serde_json::Value;
 /// Everything that a request asks for.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Conversation {
+    /// Instructions that stand before all turns and that the caller did not write.
+    pub instructions: Option<String>,
     /// The turns so far, instructions of the application included, in the caller's order.
     pub turns: Vec<Turn>,
     /// Tools that the model may call.

@@ -215,6 +215,10 @@ pub struct Attempt {
     /// them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<String>,
+    /// What the operator sets differently for this model, by its keys in the configuration; never a
+    /// value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub overridden: Vec<String>,
 }
 
 /// How a call went.

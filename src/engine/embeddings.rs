@@ -87,17 +87,13 @@ async fn ask(
         let retry_after = full.free_in;
         Error::TargetsFull { retry_after }
     })?;
-    ledger.call_began(
-        &target.model,
-        Purpose::Embeddings,
-        &request.original,
-        permit,
-    );
+    ledger.call_began(target, Purpose::Embeddings, &request.original, permit);
     let limit = ledger.plan().request_timeout;
     let call = Embed {
         request,
         model: &target.model.upstream_name,
         wait_max: target.timeouts.whole,
+        overrides: target.overrides.as_deref(),
     };
     match tokio::time::timeout(ledger.time_left(), target.provider.embed(call)).await {
         Ok(Ok(answer)) => {

@@ -170,6 +170,7 @@ mod tests {
             tpot_ms: None,
             total_ms: 0.0,
             dropped: Vec::new(),
+            overridden: Vec::new(),
         }
     }
 

@@ -128,7 +128,7 @@ impl Run<'_> {
             Failure::unavailable(FailoverReason::TargetFull, message)
         })?;
         ledger.record.simulated |= target.provider.is_simulated();
-        ledger.call_began(&target.model, purpose, &self.request.original, permit);
+        ledger.call_began(target, purpose, &self.request.original, permit);
         let left = ledger.time_left();
         let brought = tokio::time::timeout(left, self.ask(target, ledger))
             .await
@@ -153,7 +153,8 @@ impl Run<'_> {
         if target.load_limits.tokens_per_minute.is_none() {
             return ledger.admit(target, 0);
         }
-        let prompt = self.request.tokens_estimate();
+        let ours = target.overrides.as_ref().map_or(0, |it| it.body.tokens());
+        let prompt = self.request.tokens_estimate().saturating_add(ours);
         let place = ledger.place();
         let answer = place.and_then(|place| target.state.output_tokens(&place));
         #[expect(
@@ -170,6 +171,7 @@ impl Run<'_> {
             request: self.request,
             model: &target.model.upstream_name,
             timeouts: target.timeouts,
+            overrides: target.overrides.as_deref(),
         };
         match (self.request.delivery, self.checking()) {
             (Delivery::Whole, _) => {

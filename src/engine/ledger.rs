@@ -181,20 +181,21 @@ impl Ledger {
     /// Notes that a model is being asked. Until it is told otherwise, the call counts as abandoned.
     pub fn call_began(
         &mut self,
-        model: &Model,
+        target: &Target,
         purpose: Purpose,
         asked: &OriginalRequest,
         permit: Permit,
     ) {
+        let overrides = target.overrides.as_ref();
         self.call = Some(Box::new(OpenCall {
             began: self.engine.clock().now(),
             first_token: None,
-            model: model.clone(),
-            spent: Spent::on(asked.clone()),
+            model: target.model.clone(),
+            spent: Spent::on(asked.clone(), overrides.cloned()),
             permit,
         }));
         self.record.attempts.push(Attempt {
-            target: model.name.clone(),
+            target: target.model.name.clone(),
             purpose,
             result: AttemptResult::Abandoned,
             status: None,
@@ -204,6 +205,7 @@ impl Ledger {
             tpot_ms: None,
             total_ms: 0.0,
             dropped: Vec::new(),
+            overridden: overrides.map_or_else(Vec::new, |it| it.names().to_vec()),
         });
     }
 

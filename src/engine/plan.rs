@@ -17,6 +17,7 @@ use crate::engine::access::{Access, Teams};
 use crate::engine::passages::Selection;
 use crate::engine::standing::TargetState;
 use crate::health::load;
+use crate::provider::overrides::Overrides;
 use crate::provider::{Provider, Timeouts};
 use crate::routing::{Policy, Rule, Way};
 
@@ -98,6 +99,8 @@ pub struct Target {
     pub load_limits: load::Limits,
     /// How it has done, and what it is doing.
     pub state: Arc<TargetState>,
+    /// What is different in every call to it; nothing, as a rule.
+    pub overrides: Option<Arc<Overrides>>,
 }
 
 /// A virtual model: routes, tried in order.

@@ -4,10 +4,13 @@
 //! its caller left costs as much as was written by then. So the text of an answer is kept while it
 //! goes by, and counted if the provider's own count is missing.
 
+use std::sync::Arc;
+
 use crate::budget::tokens;
 use crate::domain::chat::{Answer, Body, Chunk, Counter, Delta, OriginalRequest, Usage};
 use crate::domain::conversation::Part;
 use crate::domain::record::AttemptResult;
+use crate::provider::overrides::Overrides;
 use crate::wire::Inbound;
 
 /// How much of an answer's text is kept to be counted. It is some hundred times the length of a long
@@ -17,6 +20,7 @@ const KEPT_BYTES_MAX: usize = 1 << 20;
 /// What is known of a call's use while it lasts.
 pub(super) struct Spent {
     asked: OriginalRequest,
+    overrides: Option<Arc<Overrides>>,
     kept: String,
     n_bytes: u64,
     told: Option<Usage>,
@@ -46,9 +50,10 @@ impl Uncounted {
 
 impl Spent {
     /// Nothing of an answer to this request has come yet.
-    pub(super) const fn on(asked: OriginalRequest) -> Self {
+    pub(super) const fn on(asked: OriginalRequest, overrides: Option<Arc<Overrides>>) -> Self {
         Self {
             asked,
+            overrides,
             kept: String::new(),
             n_bytes: 0,
             told: None,
@@ -119,10 +124,17 @@ impl Spent {
     fn counted(&self) -> Option<Usage> {
         let format = Inbound::of(self.asked.format)?;
         let request = format.read_request(self.asked.text.as_bytes()).ok()?;
-        let texts = request.messages.iter().map(|message| message.text.as_str());
+        let messages = &request.messages;
+        let input_tokens = match &self.overrides {
+            None => tokens::count_messages(messages.iter().map(|it| it.text.as_str())),
+            Some(overrides) => {
+                let texts = overrides.body.texts(messages);
+                tokens::count_messages(texts.iter().map(AsRef::as_ref))
+            }
+        };
         Some(Usage {
             counted_by: Counter::Semroute,
-            ..Usage::of(tokens::count_messages(texts), self.output_tokens())
+            ..Usage::of(input_tokens, self.output_tokens())
         })
     }
 
@@ -165,7 +177,7 @@ mod tests {
     fn spent(texts: &[&str]) -> Spent {
         let body = br#"{"model":"a","messages":[{"role":"user","content":"hello world"}]}"#;
         let request = Inbound::OpenAi.read_request(body).unwrap();
-        let mut spent = Spent::on(request.original);
+        let mut spent = Spent::on(request.original, None);
         for text in texts {
             spent.add(&piece(text, None));
         }

@@ -20,6 +20,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::domain::chat::{Answer, Delivery, OriginalRequest};
 use crate::domain::embeddings::Vectors;
 use crate::domain::event::{FailoverReason, Failure, FailureKind};
+use crate::provider::overrides::Overrides;
 use crate::provider::{Brought, Call, ChunkStream, Embed, Provider};
 use crate::wire::{self, Manners, Outbound, Writing, Written};
 
@@ -30,6 +31,8 @@ mod retry_after;
 mod settings;
 
 pub use settings::{Endpoint, KeyHeader, Secret, Settings, SettingsError};
+
+pub(super) use settings::secret_headers;
 
 use client::{Connections, Response};
 use settings::{Headers, base};
@@ -98,17 +101,21 @@ impl Caller {
             delivery,
             manners: self.manners,
         };
-        let Written { body, dropped } = self
-            .dialect
-            .write_request(call.request, &writing)
-            .map_err(|problem| Failure {
-                kind: FailureKind::Unsayable,
-                message: problem.message,
-                param: problem.param,
-                upstream: None,
-            })?;
+        let written = match call.overrides {
+            None => self.dialect.write_request(call.request, &writing),
+            Some(overrides) => {
+                self.dialect
+                    .write_overridden(call.request, &writing, &overrides.body)
+            }
+        };
+        let Written { body, dropped } = written.map_err(|problem| Failure {
+            kind: FailureKind::Unsayable,
+            message: problem.message,
+            param: problem.param,
+            upstream: None,
+        })?;
         let path = self.path(&writing);
-        let headers = self.headers_for(&call.request.original, delivery);
+        let headers = self.headers_for(&call.request.original, delivery, call.overrides);
         let reply = self.post(path, headers, body, deadline).await?;
         Ok(Brought { reply, dropped })
     }
@@ -173,8 +180,14 @@ impl Caller {
         url
     }
 
-    /// The provider's headers, and over them those of the caller's format that travel along.
-    fn headers_for(&self, original: &OriginalRequest, delivery: Delivery) -> HeaderMap {
+    /// The provider's headers, over them those of the caller's format that travel along, and over all the
+    /// model's own.
+    fn headers_for(
+        &self,
+        original: &OriginalRequest,
+        delivery: Delivery,
+        overrides: Option<&Overrides>,
+    ) -> HeaderMap {
         let mut headers = self.headers.accepting(delivery).clone();
         if original.format == self.dialect.format() {
             for (name, value) in &original.headers {
@@ -182,6 +195,9 @@ impl Caller {
                     headers.insert(HeaderName::from_static(name), value);
                 }
             }
+        }
+        if let Some(overrides) = overrides {
+            overrides.add_headers(&mut headers);
         }
         headers
     }

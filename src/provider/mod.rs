@@ -11,9 +11,11 @@ use futures_util::stream::BoxStream;
 use crate::domain::chat::{Answer, Chunk, Request};
 use crate::domain::embeddings::{TextsToEmbed, Vectors};
 use crate::domain::event::Failure;
+use crate::provider::overrides::Overrides;
 
 pub(crate) mod alarm;
 pub mod caller;
+pub mod overrides;
 pub mod simulated;
 
 /// Someone who answers requests.
@@ -65,6 +67,8 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// How long to wait.
     pub timeouts: Timeouts,
+    /// What is different for this model.
+    pub overrides: Option<&'a Overrides>,
 }
 
 /// One request for vectors to one model.
@@ -76,6 +80,8 @@ pub struct Embed<'a> {
     pub model: &'a str,
     /// How long to wait.
     pub wait_max: Duration,
+    /// What is different for this model, of which only the headers count here.
+    pub overrides: Option<&'a Overrides>,
 }
 
 /// How long to wait for a provider before another one is asked.

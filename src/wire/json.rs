@@ -183,17 +183,16 @@ impl<'a> Fields<'a> {
         self.0.within().is_empty()
     }
 
+    /// Every field's name and value, in order.
+    pub(super) fn pairs(self) -> impl Iterator<Item = (Raw<'a>, Raw<'a>)> {
+        let mut within = self.0.within();
+        std::iter::from_fn(move || Some((within.next()?, within.next()?)))
+    }
+
     /// Every value that a field is given, null included.
     pub(super) fn all(self, name: &str) -> impl Iterator<Item = Raw<'a>> {
-        let mut within = self.0.within();
-        std::iter::from_fn(move || {
-            loop {
-                let (found, value) = (within.next()?, within.next()?);
-                if is_name(found, name) {
-                    return Some(value);
-                }
-            }
-        })
+        let named = self.pairs().filter(move |(found, _)| is_name(*found, name));
+        named.map(|(_, value)| value)
     }
 
     /// The value of a field, for readers that must not fail on what they can do without: the last

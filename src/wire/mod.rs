@@ -25,7 +25,9 @@ mod gemini;
 mod json;
 mod object;
 mod openai;
+pub mod overrides;
 mod path;
+mod rewrite;
 mod shared_fields;
 mod signed_id;
 pub mod sse;
@@ -289,6 +291,19 @@ impl Outbound {
         request: &Request,
         writing: &Writing<'_>,
     ) -> Result<Written, Malformed> {
+        match self.edited(request, writing) {
+            Some(written) => Ok(written),
+            None => self.translated(request, writing, |_| ()),
+        }
+    }
+
+    /// The request in words that the provider's format has, with changes that the caller did not write.
+    fn translated(
+        self,
+        request: &Request,
+        writing: &Writing<'_>,
+        change: impl FnOnce(&mut Conversation),
+    ) -> Result<Written, Malformed> {
         let Some(caller) = Inbound::of(request.original.format) else {
             let message = "no caller speaks the format of this request".to_owned();
             return Err(Malformed {
@@ -296,10 +311,8 @@ impl Outbound {
                 message,
             });
         };
-        if let Some(written) = self.edited(caller, request, writing) {
-            return Ok(written);
-        }
-        let understood = caller.read_conversation(&request.original.text)?;
+        let mut understood = caller.read_conversation(&request.original.text)?;
+        change(&mut understood.conversation);
         let mut written = self.write_conversation(&understood.conversation, writing)?;
         written.dropped.extend(understood.dropped);
         written.dropped.sort_unstable();
@@ -308,8 +321,8 @@ impl Outbound {
     }
 
     /// The caller's own text with what must change, where the provider speaks the caller's format.
-    fn edited(self, caller: Inbound, request: &Request, writing: &Writing<'_>) -> Option<Written> {
-        match (caller, self) {
+    fn edited(self, request: &Request, writing: &Writing<'_>) -> Option<Written> {
+        match (Inbound::of(request.original.format)?, self) {
             (Inbound::OpenAi, Self::OpenAi) => Some(Written {
                 body: openai::edit_request(request, writing),
                 dropped: Vec::new(),

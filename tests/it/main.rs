@@ -32,6 +32,7 @@ mod learning;
 mod load_limits;
 mod messages;
 mod mutations;
+mod overrides;
 mod providers;
 mod routes;
 mod saturation;

@@ -136,6 +136,7 @@ async fn asked(provider: &str, seen: &Mutex<Option<Seen>>) -> [Seen; 2] {
     let target = &plan.targets[0];
     let (whole, streamed) = (request(false), request(true));
     let call = |request| Call {
+        overrides: None,
         request,
         model: &target.model.upstream_name,
         timeouts: Timeouts::default(),

@@ -20,7 +20,7 @@ impl Caller {
                 azure_path(call.model, embedder.path(), api_version)
             }
         };
-        let headers = self.headers_for(&call.request.original, Delivery::Whole);
+        let headers = self.headers_for(&call.request.original, Delivery::Whole, call.overrides);
         let body = embedder.write_request(call.request, call.model);
         let reply = self.post(path, headers, body, deadline).await?;
         let text = self.read_text(reply, deadline).await?;

@@ -163,7 +163,16 @@ fn headers(settings: &Settings) -> Result<HeaderMap, SettingsError> {
         };
         headers.insert(name, secret_value("api_key", &Secret(value.into()))?);
     }
-    for (name, value) in &settings.headers {
+    headers.extend(secret_headers(&settings.headers)?);
+    Ok(headers)
+}
+
+/// Headers of the operator's own.
+pub(in crate::provider) fn secret_headers(
+    given: &[(String, Secret)],
+) -> Result<HeaderMap, SettingsError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in given {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| SettingsError {
             field: "headers",
             message: format!("{name:?} cannot be the name of a header; use letters, digits and -"),

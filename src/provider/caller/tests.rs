@@ -91,6 +91,7 @@ fn hasty() -> Timeouts {
 
 fn call(request: &Request, timeouts: Timeouts) -> Call<'_> {
     Call {
+        overrides: None,
         request,
         model: "big",
         timeouts,

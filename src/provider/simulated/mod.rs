@@ -81,8 +81,14 @@ impl Simulated {
             return Err(self.failure(call.model));
         }
         let text = self.compose(call, chance);
-        let texts = call.request.messages.iter();
-        let input_tokens = texts.map(|message| text::tokens(&message.text)).sum();
+        let messages = &call.request.messages;
+        let input_tokens = match call.overrides {
+            None => messages.iter().map(|it| text::tokens(&it.text)).sum(),
+            Some(overrides) => {
+                let texts = overrides.body.texts(messages);
+                texts.iter().map(|it| text::tokens(it)).sum()
+            }
+        };
         let usage = Usage::of(input_tokens, text::tokens(&text));
         let completion = Completion {
             parts: vec![Part::Text(text.clone())],

@@ -32,6 +32,7 @@ fn schema_bound() -> Request {
 
 fn call(request: &Request) -> Call<'_> {
     Call {
+        overrides: None,
         request,
         model: "small-1",
         timeouts: Timeouts::default(),

@@ -81,6 +81,8 @@ pub(crate) fn write_conversation(
     let generation = Generation::of(writing.model);
     let mut dropped = Vec::new();
     let mut said = turns::write(&conversation.turns, &mut dropped)?;
+    let instructions = conversation.instructions.as_deref().and_then(Block::text);
+    said.system.splice(0..0, instructions);
     let format = write_structure(
         conversation.structure.as_ref(),
         &mut said.system,

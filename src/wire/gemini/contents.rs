@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::conversation::{Part, Source, Speaker, ToolCall, ToolResult, ToolStatus, Turn};
+use crate::domain::conversation::{
+    Conversation, Part, Source, Speaker, ToolCall, ToolResult, ToolStatus,
+};
 use crate::wire::gemini::Generation;
 use crate::wire::{Malformed, signed_id};
 
@@ -19,19 +21,20 @@ const NO_SIGNATURE: &str = "skip_thought_signature_validator";
 
 /// The fields `systemInstruction` and `contents` for these turns.
 pub(super) fn write(
-    turns: &[Turn],
+    conversation: &Conversation,
     generation: Generation,
     dropped: &mut Vec<String>,
 ) -> Result<Map<String, Value>, Malformed> {
+    let instructions = conversation.instructions.as_deref();
     let mut writer = Writer {
         generation,
         tools: BTreeMap::new(),
-        system: Vec::new(),
+        system: instructions.and_then(words).into_iter().collect(),
         contents: Vec::new(),
         shown: Vec::new(),
         dropped,
     };
-    for turn in turns {
+    for turn in &conversation.turns {
         match turn.speaker {
             Speaker::System => writer.instruct(&turn.parts)?,
             Speaker::User => writer.user_turn(&turn.parts)?,

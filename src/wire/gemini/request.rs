@@ -37,7 +37,7 @@ pub(crate) fn write_conversation(
     refuse_what_cannot_be_said(conversation)?;
     let mut dropped = Vec::new();
     let generation = Generation::of(writing.model);
-    let mut body = contents::write(&conversation.turns, generation, &mut dropped)?;
+    let mut body = contents::write(conversation, generation, &mut dropped)?;
     write_tools(conversation, &mut body, &mut dropped);
     let mut config = Map::new();
     write_sampling(&conversation.sampling, &mut config);

@@ -45,18 +45,26 @@ pub(crate) fn read_conversation(text: &str) -> Result<Understood, Malformed> {
         turns: read_turns(&mut body, &mut dropped)?,
         tools: read_tools(&mut body, &mut dropped)?,
         tool_choice: read_tool_choice(&mut body, &mut dropped)?,
-        parallel_tool_calls: body.boolean("parallel_tool_calls")?.map(parallel_calls),
-        sampling: read_sampling(&mut body)?,
         structure: read_structure(&mut body, &mut dropped)?,
-        thinking: read_thinking(&mut body)?,
-        choices: body.count("n")?,
-        logprobs: read_logprobs(&mut body)?,
-        user: body.string("user")?,
+        ..read_settings(&mut body)?
     };
     body.drop_rest(&mut dropped);
     Ok(Understood {
         conversation,
         dropped,
+    })
+}
+
+/// What a request says of how to answer, apart from what the caller's own program works with.
+pub(super) fn read_settings(body: &mut Object) -> Result<Conversation, Malformed> {
+    Ok(Conversation {
+        parallel_tool_calls: body.boolean("parallel_tool_calls")?.map(parallel_calls),
+        sampling: read_sampling(body)?,
+        thinking: read_thinking(body)?,
+        choices: body.count("n")?,
+        logprobs: read_logprobs(body)?,
+        user: body.string("user")?,
+        ..Conversation::default()
     })
 }
 

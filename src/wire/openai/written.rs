@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use crate::domain::chat::Delivery;
 use crate::domain::conversation::{
     Conversation, ParallelCalls, Part, Sampling, Source, Speaker, Structure, Thinking, Tool,
-    ToolCall, ToolChoice, ToolResult, ToolStatus, Turn,
+    ToolCall, ToolChoice, ToolResult, ToolStatus,
 };
 use crate::wire::openai::words::{audio_format_of, write_effort};
 use crate::wire::{LengthField, Malformed, StreamUsage, Writing, Written, signed_id};
@@ -19,7 +19,7 @@ pub(crate) fn write_conversation(
 ) -> Result<Written, Malformed> {
     let mut writer = Writer::default();
     writer.set("model", writing.model);
-    let messages = writer.messages(&conversation.turns)?;
+    let messages = writer.messages(conversation)?;
     writer.set("messages", messages);
     writer.tools(conversation);
     writer.sampling(&conversation.sampling, writing.manners.length_field);
@@ -63,9 +63,12 @@ impl Writer {
         self.dropped.push(name.to_owned());
     }
 
-    fn messages(&mut self, turns: &[Turn]) -> Result<Value, Malformed> {
-        let mut messages = Vec::new();
-        for turn in turns {
+    fn messages(&mut self, conversation: &Conversation) -> Result<Value, Malformed> {
+        let instructions = conversation.instructions.iter();
+        let mut messages: Vec<Value> = instructions
+            .map(|text| json!({ "role": "system", "content": text }))
+            .collect();
+        for turn in &conversation.turns {
             match turn.speaker {
                 Speaker::System => messages.push(json!({
                     "role": "system", "content": write_content(&turn.parts)?,

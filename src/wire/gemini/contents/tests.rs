@@ -1,4 +1,12 @@
 use super::*;
+use crate::domain::conversation::Turn;
+
+fn of_turns(turns: &[Turn]) -> Conversation {
+    Conversation {
+        turns: turns.to_vec(),
+        ..Conversation::default()
+    }
+}
 
 fn turn(speaker: Speaker, parts: Vec<Part>) -> Turn {
     Turn { speaker, parts }
@@ -32,12 +40,12 @@ fn picture() -> Part {
 }
 
 fn written(turns: &[Turn], generation: Generation) -> Value {
-    let body = write(turns, generation, &mut Vec::new());
+    let body = write(&of_turns(turns), generation, &mut Vec::new());
     Value::Object(body.unwrap_or_else(|problem| panic!("{problem}")))
 }
 
 fn refused(turns: &[Turn]) -> String {
-    let problem = write(turns, Generation::Newer, &mut Vec::new()).unwrap_err();
+    let problem = write(&of_turns(turns), Generation::Newer, &mut Vec::new()).unwrap_err();
     assert_eq!(problem.param.as_deref(), Some("messages"));
     problem.message
 }
@@ -231,7 +239,7 @@ fn thoughts_and_names_of_files_are_left_out_and_listed() {
         turn(Speaker::Assistant, vec![thought, text("Read.")]),
     ];
     let mut dropped = Vec::new();
-    let body = write(&turns, Generation::Newer, &mut dropped).unwrap();
+    let body = write(&of_turns(&turns), Generation::Newer, &mut dropped).unwrap();
     assert_eq!(dropped, ["filename", "thinking"]);
     assert_eq!(body["contents"][1]["parts"], json!([{ "text": "Read." }]));
 }

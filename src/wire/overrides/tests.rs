@@ -1,0 +1,509 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::chat::Delivery;
+
+const BOTH: [Inbound; 2] = [Inbound::OpenAi, Inbound::Anthropic];
+const ALL: [Outbound; 3] = [Outbound::OpenAi, Outbound::Anthropic, Outbound::Gemini];
+
+fn parameters(fields: Value) -> Parameters {
+    let Value::Object(fields) = fields else {
+        panic!("{fields} is no object");
+    };
+    Parameters::read(fields).unwrap()
+}
+
+fn setting(fields: Value) -> Overrides {
+    Overrides {
+        system: None,
+        parameters: parameters(fields),
+    }
+}
+
+fn saying(system: SystemPrompt) -> Overrides {
+    Overrides {
+        system: Some(system),
+        parameters: Parameters::default(),
+    }
+}
+
+/// A request of this format, with these fields beside a message.
+fn body(inbound: Inbound, fields: &str) -> String {
+    let limit = match inbound {
+        Inbound::OpenAi => "",
+        Inbound::Anthropic => r#""max_tokens":900,"#,
+    };
+    format!(r#"{{"model":"a",{limit}"messages":[{{"role":"user","content":"hi"}}]{fields}}}"#)
+}
+
+fn written_for(
+    (inbound, outbound): (Inbound, Outbound),
+    model: &str,
+    body: &str,
+    overrides: &Overrides,
+) -> Written {
+    let request = inbound.read_request(body.as_bytes()).unwrap();
+    let writing = Writing {
+        model,
+        delivery: Delivery::Whole,
+        manners: Manners::default(),
+    };
+    outbound
+        .write_overridden(&request, &writing, overrides)
+        .unwrap()
+}
+
+fn sent(pair: (Inbound, Outbound), body: &str, overrides: &Overrides) -> Value {
+    let written = written_for(pair, "claude-sonnet-4-5", body, overrides);
+    assert_eq!(written.dropped, [] as [&str; 0]);
+    serde_json::from_str(&written.body).unwrap()
+}
+
+/// The system prompt of a body, whatever its format.
+fn system_of(outbound: Outbound, body: &Value) -> Value {
+    match outbound {
+        Outbound::OpenAi => {
+            let messages = body["messages"].as_array().unwrap();
+            let own = messages.iter().filter(|it| it["role"] == "system");
+            own.map(|it| it["content"].clone()).collect()
+        }
+        Outbound::Anthropic => body["system"].clone(),
+        Outbound::Gemini => body["systemInstruction"]["parts"].clone(),
+    }
+}
+
+fn pairs() -> impl Iterator<Item = (Inbound, Outbound)> {
+    BOTH.into_iter()
+        .flat_map(|inbound| ALL.map(|outbound| (inbound, outbound)))
+}
+
+/// The same words, as each format has them.
+fn as_system(outbound: Outbound, text: &str) -> Value {
+    match outbound {
+        Outbound::OpenAi => json!([text]),
+        Outbound::Anthropic => json!(text),
+        Outbound::Gemini => json!([{ "text": text }]),
+    }
+}
+
+fn with_own_system(inbound: Inbound) -> String {
+    match inbound {
+        Inbound::OpenAi => {
+            r#"{"model":"a","messages":[{"role":"system","content":"Be \u0062rief."},{"role":"user","content":"hi"}]}"#
+        }
+        Inbound::Anthropic => {
+            r#"{"model":"a","max_tokens":900,"system":"Be \u0062rief.","messages":[{"role":"user","content":"hi"}]}"#
+        }
+    }
+    .to_owned()
+}
+
+#[test]
+fn a_system_prompt_stands_alone_where_the_caller_has_none() {
+    for pair in pairs() {
+        for place in [Place::Before, Place::After, Place::Instead] {
+            let overrides = saying(SystemPrompt::placed("Be \"kind\".\n", place));
+            let body = sent(pair, &body(pair.0, ""), &overrides);
+            let expected = as_system(pair.1, "Be \"kind\".");
+            assert_eq!(system_of(pair.1, &body), expected, "{pair:?} {place:?}");
+        }
+        let template = saying(SystemPrompt::around("You serve us. ", " Be kind."));
+        let body = sent(pair, &body(pair.0, ""), &template);
+        let expected = as_system(pair.1, "You serve us.  Be kind.");
+        assert_eq!(system_of(pair.1, &body), expected, "{pair:?}");
+    }
+}
+
+#[test]
+fn a_system_prompt_stands_before_after_around_or_instead_of_the_callers() {
+    for pair in pairs() {
+        for (system, expected) in [
+            (
+                SystemPrompt::placed("Be kind.", Place::Before),
+                "Be kind.\n\nBe brief.",
+            ),
+            (
+                SystemPrompt::placed("Be kind.", Place::After),
+                "Be brief.\n\nBe kind.",
+            ),
+            (SystemPrompt::placed("Be kind.", Place::Instead), "Be kind."),
+            (
+                SystemPrompt::around("They say: <", ">. Heed it."),
+                "They say: <Be brief.>. Heed it.",
+            ),
+        ] {
+            let body = sent(pair, &with_own_system(pair.0), &saying(system.clone()));
+            let expected = as_system(pair.1, expected);
+            assert_eq!(system_of(pair.1, &body), expected, "{pair:?} {system:?}");
+        }
+    }
+}
+
+#[test]
+fn in_the_callers_own_format_its_words_and_fields_stay_as_they_are_written() {
+    let before = saying(SystemPrompt::placed("Be kind.", Place::Before));
+    for (inbound, outbound) in [
+        (Inbound::OpenAi, Outbound::OpenAi),
+        (Inbound::Anthropic, Outbound::Anthropic),
+    ] {
+        let own = with_own_system(inbound).replace("hi", "h\\u0069");
+        let expected = own
+            .replace(r#""a""#, r#""m""#)
+            .replace(r"Be \u0062rief.", r"Be kind.\n\nBe \u0062rief.");
+        let written = written_for((inbound, outbound), "m", &own, &before);
+        assert_eq!(written.body, expected);
+    }
+}
+
+#[test]
+fn a_system_prompt_in_parts_gets_parts_before_and_after_it() {
+    let parts = r#"[{"type":"text","text":"One."},{"type":"text","text":"Two.","cache_control":{"type":"ephemeral"}}]"#;
+    let around = saying(SystemPrompt::around("Before.\n", "\nAfter."));
+    let expected = json!([
+        { "type": "text", "text": "Before." },
+        { "type": "text", "text": "One." },
+        { "type": "text", "text": "Two.", "cache_control": { "type": "ephemeral" } },
+        { "type": "text", "text": "After." },
+    ]);
+    let own = body(Inbound::Anthropic, &format!(",\"system\":{parts}"));
+    let pair = (Inbound::Anthropic, Outbound::Anthropic);
+    assert_eq!(sent(pair, &own, &around)["system"], expected);
+    let own = format!(
+        r#"{{"model":"a","messages":[{{"role":"developer","content":{parts}}},{{"role":"user","content":"hi"}}]}}"#
+    );
+    let pair = (Inbound::OpenAi, Outbound::OpenAi);
+    let message = &sent(pair, &own, &around)["messages"][0];
+    assert_eq!(
+        message,
+        &json!({ "role": "developer", "content": expected })
+    );
+    let pair = (Inbound::OpenAi, Outbound::Gemini);
+    let own = own.replace(r#","cache_control":{"type":"ephemeral"}"#, "");
+    let words = "Before.\nOne.|Two.\nAfter.";
+    let expected: Vec<Value> = words.split('|').map(|it| json!({ "text": it })).collect();
+    assert_eq!(
+        system_of(Outbound::Gemini, &sent(pair, &own, &around)),
+        json!(expected)
+    );
+}
+
+#[test]
+fn of_several_system_messages_the_first_and_the_last_are_changed_and_later_ones_stay() {
+    let own = r#"{"model":"a","messages":[
+        {"role":"system","content":"One."},{"role":"developer","content":"Two."},
+        {"role":"user","content":"hi"},{"role":"system","content":"Later."}]}"#;
+    let pair = (Inbound::OpenAi, Outbound::OpenAi);
+    let around = saying(SystemPrompt::around("<", ">"));
+    let contents = |overrides: &Overrides| -> Vec<String> {
+        let body = sent(pair, own, overrides);
+        let messages = body["messages"].as_array().unwrap().iter();
+        messages
+            .map(|it| it["content"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(contents(&around), ["<One.", "Two.>", "hi", "Later."]);
+    let instead = saying(SystemPrompt::placed("New.", Place::Instead));
+    assert_eq!(contents(&instead), ["New.", "hi", "Later."]);
+    let request = Inbound::OpenAi.read_request(own.as_bytes()).unwrap();
+    for overrides in [around, instead] {
+        assert_eq!(overrides.texts(&request.messages), contents(&overrides));
+        assert_eq!(overrides.tokens(), 1);
+    }
+}
+
+#[test]
+fn what_cannot_be_said_of_a_turn_keeps_the_callers_number() {
+    let own = r#"{"model":"a","messages":[{"role":"user","content":"hi"},
+        {"role":"assistant","content":"ho","reasoning_content":"hm"},{"role":"user","content":"hi"}]}"#;
+    let pair = (Inbound::OpenAi, Outbound::Anthropic);
+    let overrides = saying(SystemPrompt::placed("Be kind.", Place::Before));
+    let written = written_for(pair, "m", own, &overrides);
+    assert_eq!(written.dropped, ["messages[1].reasoning_content"]);
+}
+
+#[test]
+fn parameters_are_set_in_every_format() {
+    let overrides = setting(json!({
+        "temperature": 0.25, "top_p": 1, "max_tokens": 50, "stop": "END",
+    }));
+    for pair in pairs() {
+        let own = body(pair.0, r#","temperature":0.75"#);
+        let body = sent(pair, &own, &overrides);
+        let (found, expected) = match pair.1 {
+            Outbound::OpenAi => (
+                json!([
+                    body["temperature"],
+                    body["max_completion_tokens"],
+                    body["max_tokens"],
+                    body["stop"]
+                ]),
+                json!([0.25, 50, null, "END"]),
+            ),
+            Outbound::Anthropic => (
+                json!([
+                    body["temperature"],
+                    body["max_tokens"],
+                    body["stop_sequences"]
+                ]),
+                json!([0.25, 50, ["END"]]),
+            ),
+            Outbound::Gemini => {
+                let config = &body["generationConfig"];
+                (
+                    json!([
+                        config["temperature"],
+                        config["maxOutputTokens"],
+                        config["stopSequences"]
+                    ]),
+                    json!([0.25, 50, ["END"]]),
+                )
+            }
+        };
+        assert_eq!(found, expected, "{pair:?}");
+    }
+}
+
+#[test]
+fn null_takes_out_what_the_caller_gave() {
+    let overrides = setting(json!({ "temperature": null, "top_k": null }));
+    for pair in pairs() {
+        let own = body(pair.0, r#","temperature":0.75,"top_k":3"#);
+        let written = sent(pair, &own, &overrides).to_string();
+        for gone in ["temperature", "top_k", "topK"] {
+            assert!(!written.contains(gone), "{pair:?}: {written}");
+        }
+        let without = sent(pair, &body(pair.0, ""), &overrides);
+        assert_eq!(without.to_string(), written, "{pair:?}");
+    }
+}
+
+#[test]
+fn the_limit_goes_by_the_name_that_the_server_knows() {
+    let pair = (Inbound::OpenAi, Outbound::OpenAi);
+    for (own, set) in [
+        (r#","max_tokens":7"#, json!({ "max_tokens": 50 })),
+        (r#","max_completion_tokens":7"#, json!({ "max_tokens": 50 })),
+        ("", json!({ "max_completion_tokens": 50 })),
+    ] {
+        let body = sent(pair, &body(pair.0, own), &setting(set));
+        assert_eq!(body["max_completion_tokens"], 50, "{own}");
+        assert_eq!(body.get("max_tokens"), None, "{own}");
+    }
+    let gone = setting(json!({ "max_tokens": null }));
+    let own = body(pair.0, r#","max_completion_tokens":7,"max_tokens":8"#);
+    assert_eq!(
+        sent(pair, &own, &gone),
+        sent(pair, &body(pair.0, ""), &gone)
+    );
+}
+
+#[test]
+fn words_of_a_servers_own_reach_it_and_fields_nobody_names_stay_byte_for_byte() {
+    let overrides = setting(json!({ "min_p": 0.1, "chat_template_kwargs": { "thinking": false } }));
+    let own = body(
+        Inbound::OpenAi,
+        r#","x_unknown":{ "a" : 1.50 },"min_p":1e0,"seed":12345678901234567890123"#,
+    );
+    let pair = (Inbound::OpenAi, Outbound::OpenAi);
+    let written = written_for(pair, "m", &own, &overrides).body;
+    assert_eq!(
+        written,
+        r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"x_unknown":{ "a" : 1.50 },"min_p":0.1,"seed":12345678901234567890123,"chat_template_kwargs":{"thinking":false}}"#
+    );
+}
+
+#[test]
+fn an_effort_to_think_is_told_in_anthropics_words_and_what_it_excludes_goes_and_is_listed() {
+    let pair = (Inbound::Anthropic, Outbound::Anthropic);
+    let overrides = setting(json!({ "reasoning_effort": "low", "max_tokens": 10_000 }));
+    let own = body(pair.0, r#","temperature":0.5,"x_new":[ 1 ]"#);
+    let written = written_for(pair, "claude-sonnet-4-5", &own, &overrides);
+    assert_eq!(
+        written.body,
+        r#"{"model":"claude-sonnet-4-5","max_tokens":10000,"messages":[{"role":"user","content":"hi"}],"x_new":[ 1 ],"thinking":{"type":"enabled","budget_tokens":2048}}"#
+    );
+    assert_eq!(written.dropped, ["temperature"]);
+    let own = body(
+        pair.0,
+        r#","output_config":{"effort":"high","x_new":[ 1 ]},"thinking":{"type":"adaptive","display":"omitted"}"#,
+    );
+    let changed = own
+        .replace("900", "10000")
+        .replace("high", "low")
+        .replace(r#""a""#, r#""claude-opus-4-7""#);
+    let written = written_for(pair, "claude-opus-4-7", &own, &overrides);
+    assert_eq!(written.body, changed);
+}
+
+#[test]
+fn tools_and_schemas_can_be_taken_out() {
+    let gone = setting(json!({ "tools": null, "tool_choice": null, "response_format": null }));
+    let own = body(
+        Inbound::Anthropic,
+        r#","tools":[{"name":"f","input_schema":{}}],"tool_choice":{"type":"any"},"output_config":{"format":{"type":"json_schema","schema":{}}}"#,
+    );
+    let pair = (Inbound::Anthropic, Outbound::Anthropic);
+    let plain = body(Inbound::Anthropic, "");
+    assert_eq!(sent(pair, &own, &gone), sent(pair, &plain, &gone));
+    let former = body(
+        Inbound::Anthropic,
+        r#","output_format":{"type":"json_schema","schema":{}}"#,
+    );
+    assert_eq!(sent(pair, &former, &gone), sent(pair, &plain, &gone));
+    let own = body(
+        Inbound::OpenAi,
+        r#","tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","response_format":{"type":"json_object"}"#,
+    );
+    for outbound in ALL {
+        let pair = (Inbound::OpenAi, outbound);
+        let plain = body(Inbound::OpenAi, "");
+        assert_eq!(
+            sent(pair, &own, &gone),
+            sent(pair, &plain, &gone),
+            "{pair:?}"
+        );
+    }
+}
+
+#[test]
+fn one_call_at_a_time_is_said_beside_the_callers_tools() {
+    let single = setting(json!({ "parallel_tool_calls": false }));
+    let tools = r#","tools":[{"name":"f","input_schema":{}}]"#;
+    let pair = (Inbound::Anthropic, Outbound::Anthropic);
+    let body_with = |fields: &str| sent(pair, &body(pair.0, fields), &single);
+    assert_eq!(
+        body_with(tools)["tool_choice"],
+        json!({ "type": "auto", "disable_parallel_tool_use": true })
+    );
+    let named = format!(r#"{tools},"tool_choice":{{"type":"tool","name":"f"}}"#);
+    assert_eq!(
+        body_with(&named)["tool_choice"],
+        json!({ "type": "tool", "name": "f", "disable_parallel_tool_use": true })
+    );
+    assert_eq!(body_with("").get("tool_choice"), None);
+}
+
+#[test]
+fn settings_that_are_newer_than_the_reader_do_not_stop_the_others() {
+    let pair = (Inbound::Anthropic, Outbound::Anthropic);
+    let own = body(pair.0, r#","thinking":{"type":"dreaming","depth":3}"#);
+    let body = sent(pair, &own, &setting(json!({ "top_k": 5 })));
+    assert_eq!(body["top_k"], 5);
+    assert_eq!(body["thinking"], json!({ "type": "dreaming", "depth": 3 }));
+}
+
+#[track_caller]
+fn refused(fields: Value, name: &str, words: &str) {
+    let Value::Object(fields) = fields else {
+        panic!("{fields} is no object");
+    };
+    let problems = Parameters::read(fields).unwrap_err();
+    let found = problems.iter().find(|it| it.param.as_deref() == Some(name));
+    let message = &found.unwrap_or_else(|| panic!("{problems:?}")).message;
+    assert!(message.contains(words), "{message}");
+}
+
+#[test]
+fn a_parameter_that_is_wrong_or_not_the_operators_is_refused_by_its_name() {
+    for name in ["model", "messages", "system", "stream", "stream_options"] {
+        refused(json!({ name: null }), name, "semroute itself sets");
+    }
+    for name in ["tools", "tool_choice", "response_format"] {
+        refused(json!({ name: "x" }), name, "only null");
+    }
+    refused(
+        json!({ "temperature": "hot" }),
+        "temperature",
+        "give a number",
+    );
+    refused(json!({ "max_tokens": -1 }), "max_tokens", "0 or more");
+    refused(
+        json!({ "reasoning_effort": "hard" }),
+        "reasoning_effort",
+        "medium",
+    );
+    refused(json!({ "stop": [1] }), "stop", "strings");
+    refused(
+        json!({ "max_tokens": 1, "max_completion_tokens": 1 }),
+        "max_tokens",
+        "mean the same",
+    );
+    let all = json!({ "model": "x", "top_p": [], "seed": 0.5 });
+    let Value::Object(all) = all else {
+        unreachable!()
+    };
+    assert_eq!(Parameters::read(all).unwrap_err().len(), 3);
+}
+
+#[test]
+fn what_a_model_cannot_be_told_is_known_before_it_is_asked() {
+    let told = |outbound: Outbound, model: &str, fields: Value| -> Vec<String> {
+        let problems = outbound.untellable(&parameters(fields), model);
+        problems.into_iter().filter_map(|it| it.param).collect()
+    };
+    let any = json!({ "min_p": 0.1, "seed": 1, "temperature": 1.5, "n": 2, "user": "u" });
+    assert!(told(Outbound::OpenAi, "m", any).is_empty());
+    let none = [] as [&str; 0];
+    let some = json!({ "min_p": 0.1, "seed": 1, "temperature": 1.5, "user": "u" });
+    let mut found = told(Outbound::Anthropic, "claude-haiku-4-5", some);
+    found.sort_unstable();
+    assert_eq!(found, ["min_p", "seed", "temperature"]);
+    let plain =
+        json!({ "temperature": 0.5, "max_tokens": 5, "stop": ["a"], "reasoning_effort": null });
+    for outbound in [Outbound::Anthropic, Outbound::Gemini] {
+        assert_eq!(told(outbound, "claude-haiku-4-5", plain.clone()), none);
+    }
+    assert_eq!(
+        told(Outbound::Gemini, "gemini-3-pro", json!({ "user": "u" })),
+        ["user"]
+    );
+    assert_eq!(
+        told(Outbound::Gemini, "gemini-3-pro", json!({ "n": 2 })),
+        ["n"]
+    );
+    let newest = told(
+        Outbound::Anthropic,
+        "claude-opus-4-7",
+        json!({ "temperature": 0.5 }),
+    );
+    assert_eq!(newest, ["temperature"]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn without_overrides_the_callers_body_keeps_its_every_byte(
+        text in "\\PC{0,40}",
+        extra in "[a-z]{1,8}",
+        number in any::<f64>().prop_filter("a number of JSON", |it| it.is_finite()),
+    ) {
+        let content = Value::from(text);
+        for (inbound, outbound) in [
+            (Inbound::OpenAi, Outbound::OpenAi),
+            (Inbound::Anthropic, Outbound::Anthropic),
+        ] {
+            let own = format!(
+                r#"{{ "model" : "m", "max_tokens": 9 ,"messages":[ {{"role":"user","content":{content}}}],"x_{extra}":{number:e} }}"#
+            );
+            let request = inbound.read_request(own.as_bytes()).unwrap();
+            let writing = Writing { model: "m", delivery: Delivery::Whole, manners: Manners::default() };
+            let written = outbound.write_request(&request, &writing).unwrap();
+            prop_assert_eq!(&written.body, &own);
+        }
+    }
+
+    #[test]
+    fn any_system_prompt_and_any_words_come_together_as_they_were(
+        own in "[^\\s\\p{C}]\\PC{0,30}[^\\s\\p{C}]", head in "\\PC{0,20}", tail in "\\PC{0,20}",
+    ) {
+        let overrides = saying(SystemPrompt::around(&head, &tail));
+        let expected = format!("{}{own}{}", head.trim_start(), tail.trim_end());
+        for pair in pairs() {
+            let quoted = Value::from(own.as_str()).to_string();
+            let body = with_own_system(pair.0).replace("\"Be \\u0062rief.\"", &quoted);
+            let found = sent(pair, &body, &overrides);
+            prop_assert_eq!(system_of(pair.1, &found), as_system(pair.1, &expected), "{:?}", pair);
+        }
+    }
+}
