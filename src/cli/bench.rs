@@ -22,6 +22,7 @@ use crate::config::Environment;
 use crate::config::artefacts::{Fitting, read_centroids};
 use crate::domain::caller::{Envelope, Metadata, Tenant};
 use crate::domain::quantity::Ratio;
+use crate::domain::record::Intent;
 use crate::encoder::queue::Settings;
 use crate::encoder::{Class, Encoder, EncoderQueue, Identity, Passage, windowing};
 use crate::gateway;
@@ -171,30 +172,6 @@ impl Stages<'_> {
         let vectors = self.encoder.encode(&windowed.windows)?;
         let vector = vectors.row(0).context("the encoder gave no vector")?;
         let intent = self.set.classify(vector, self.set.threshold());
-        let rules = [
-            Rule::of(vec![Condition::Intent(
-                vec![intent.name.clone()],
-                Ratio::default(),
-            )]),
-            Rule::default(),
-        ];
-        let request = gateway::question("assistant", &text).map_err(anyhow::Error::from)?;
-        let words = || text.clone();
-        let asked = Asked::new(Subject::Chat(&request), &words);
-        let (metadata, envelope) = (Metadata::default(), Envelope::default());
-        let facts = Facts {
-            asked: &asked,
-            tenant: &Tenant::Anonymous,
-            key: None,
-            metadata: &metadata,
-            conversation: None,
-            path: "/v1/route",
-            envelope: &envelope,
-            region: None,
-            wall: Duration::ZERO,
-            seed: 0,
-        };
-        let understanding = Understanding::without(IntentSignal::from(&intent));
         let threshold = self.set.threshold();
         let mut stages = vec![
             (
@@ -214,14 +191,7 @@ impl Stages<'_> {
                     Ok(())
                 })?,
             ),
-            (
-                "decide",
-                self.time(|| {
-                    let understanding = std::hint::black_box(&understanding);
-                    std::hint::black_box(first_match(&rules, &facts, understanding));
-                    Ok(())
-                })?,
-            ),
+            ("decide", self.decision(&text, &intent)?),
         ];
         if let Some(fixed) = self.fixed {
             let encode = || fixed.encode(&windowed.windows).map(drop);
@@ -233,6 +203,34 @@ impl Stages<'_> {
             latency,
         });
         Ok(named.collect())
+    }
+
+    /// Which of two routes the prompt takes, one for its intent and one for the rest.
+    fn decision(&self, text: &str, intent: &Intent) -> anyhow::Result<Latency> {
+        let on_intent = Condition::Intent(vec![intent.name.clone()], Ratio::default());
+        let rules = [Rule::of(vec![on_intent]), Rule::default()];
+        let request = gateway::question("assistant", text).map_err(anyhow::Error::from)?;
+        let words = || text.to_owned();
+        let asked = Asked::new(Subject::Chat(&request), &words);
+        let (metadata, envelope) = (Metadata::default(), Envelope::default());
+        let facts = Facts {
+            asked: &asked,
+            tenant: &Tenant::Anonymous,
+            key: None,
+            metadata: &metadata,
+            conversation: None,
+            path: "/v1/route",
+            envelope: &envelope,
+            region: None,
+            wall: Duration::ZERO,
+            seed: 0,
+        };
+        let understanding = Understanding::without(IntentSignal::from(intent));
+        self.time(|| {
+            let understanding = std::hint::black_box(&understanding);
+            std::hint::black_box(first_match(&rules, &facts, understanding));
+            Ok(())
+        })
     }
 
     fn time(

@@ -14,7 +14,7 @@ use crate::domain::model::Model;
 use crate::domain::name::{DataClass, ModelName, ProviderName, RegionName};
 use crate::domain::quantity::PicoUsd;
 use crate::routing::Rule;
-use crate::routing::policy::{self, Ceiling, Policy, PolicyRule};
+use crate::routing::policy::{self, Ceiling, Policy, Restriction};
 
 /// A rule of the policy. It removes models before the cache is asked and before any route, strategy,
 /// escalation or failover looks at them. It has `allow`, `deny` or both.
@@ -105,7 +105,7 @@ pub(super) fn resolve(
         };
         let allow = reading.allow(rule.allow.as_ref());
         let deny = reading.deny(rule.deny.as_ref());
-        PolicyRule::new(&name, when, (&allow, &deny), models.iter().copied())
+        Restriction::new(&name, when, (&allow, &deny), models.iter().copied())
     });
     Policy::of(rules.collect())
 }

@@ -18,7 +18,7 @@ use crate::domain::name::{AssistantName, IntentName, ModelName, RegionName};
 use crate::domain::quality::QualityTable;
 use crate::engine::passages::Selection;
 use crate::engine::plan::{self, Assistant, Plan, PromptPolicy};
-use crate::routing::policy::PolicyRule;
+use crate::routing::policy::Restriction;
 use crate::routing::{Policy, Rule};
 
 /// The plan that a configuration describes. Without centroids, everything else is checked and there is
@@ -121,7 +121,7 @@ fn rules<'a>(
     policy: &'a Policy,
 ) -> impl Iterator<Item = &'a Rule> {
     let routes = assistants.values().flat_map(|assistant| &assistant.routes);
-    let of_policy = policy.rules().iter().map(PolicyRule::when);
+    let of_policy = policy.rules().iter().map(Restriction::when);
     routes.map(|route| &route.rule).chain(of_policy)
 }
 

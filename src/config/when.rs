@@ -251,12 +251,11 @@ impl Reading<'_> {
     ) -> Vec<T> {
         let mut told = Vec::new();
         for name in names {
-            match of(name) {
-                Some(one) => told.push(one),
-                None => {
-                    let hint = suggestion(name, known.iter().map(String::as_str));
-                    self.problem(key, format!("no {key} is called {name:?} here{hint}"));
-                }
+            if let Some(one) = of(name) {
+                told.push(one);
+            } else {
+                let hint = suggestion(name, known.iter().map(String::as_str));
+                self.problem(key, format!("no {key} is called {name:?} here{hint}"));
             }
         }
         told

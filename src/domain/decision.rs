@@ -178,6 +178,7 @@ impl Out {
     }
 }
 
+#[expect(clippy::ref_option, reason = "serde hands a field over like this")]
 fn millis<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(as_millis).serialize(serializer)
 }

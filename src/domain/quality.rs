@@ -15,6 +15,10 @@ pub const QUALITY_VERSION: u32 = 1;
 
 /// What was measured, as its file has it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[expect(
+    clippy::module_name_repetitions,
+    reason = "a table of what, where it is imported"
+)]
 pub struct QualityTable {
     /// The version of the file's schema.
     pub version: u32,

@@ -17,7 +17,7 @@ use super::strategy::Candidate;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Guards {
     /// How much a request may be expected to cost.
-    pub cost: Option<CostGuard>,
+    pub cost: Option<CostCap>,
     /// How long an answer may be expected to take: where the choice takes longer, the candidate that takes
     /// the least is asked.
     pub time: Option<Duration>,
@@ -25,7 +25,7 @@ pub struct Guards {
 
 /// How much a request may be expected to cost, and who is asked instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct CostGuard {
+pub struct CostCap {
     /// How much.
     pub limit: CostLimit,
     /// Who is asked where the choice would cost more.
@@ -97,7 +97,7 @@ fn faster(at_most: Duration, first: usize, candidates: &[Candidate<'_>]) -> Opti
     (time(fastest)? < time(first)?).then_some(fastest)
 }
 
-impl CostGuard {
+impl CostCap {
     /// The budget model, where this candidate costs too much.
     fn cheaper(self, first: usize, candidates: &[Candidate<'_>]) -> Option<usize> {
         let candidate = candidates.get(first)?;

@@ -22,12 +22,12 @@ use super::rules::Rule;
 /// Which models a request may reach.
 #[derive(Debug, Clone, Default)]
 pub struct Policy {
-    rules: Vec<PolicyRule>,
+    rules: Vec<Restriction>,
 }
 
 /// One rule, and what it removes where it applies.
 #[derive(Debug, Clone)]
-pub struct PolicyRule {
+pub struct Restriction {
     name: Arc<str>,
     when: Rule,
     /// Why it removes the model at each position, if it does.
@@ -69,7 +69,7 @@ pub struct Ceiling {
     pub output: Option<PicoUsd>,
 }
 
-impl PolicyRule {
+impl Restriction {
     /// A rule over these models, by their positions.
     pub fn new<'m>(
         name: &str,
@@ -182,17 +182,17 @@ fn listed<T: ToString>(names: &[T]) -> String {
 
 /// A policy's rules that apply to one request.
 pub struct InForce<'p> {
-    rules: Vec<&'p PolicyRule>,
+    rules: Vec<&'p Restriction>,
 }
 
 impl Policy {
     /// A policy of these rules.
-    pub const fn of(rules: Vec<PolicyRule>) -> Self {
+    pub const fn of(rules: Vec<Restriction>) -> Self {
         Self { rules }
     }
 
     /// Its rules.
-    pub fn rules(&self) -> &[PolicyRule] {
+    pub fn rules(&self) -> &[Restriction] {
         &self.rules
     }
 

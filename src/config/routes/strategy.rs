@@ -230,7 +230,7 @@ impl Naming<'_> {
         }
     }
 
-    fn cost_guard(&mut self, given: &CostGuard) -> Option<guard::CostGuard> {
+    fn cost_guard(&mut self, given: &CostGuard) -> Option<guard::CostCap> {
         let budget_model = self.model("guards.cost.then", &given.then);
         let limit = match (given.usd_per_request, given.usd_per_1k_tokens) {
             (Some(usd), None) => self
@@ -251,7 +251,7 @@ impl Naming<'_> {
                 None
             }
         };
-        Some(guard::CostGuard {
+        Some(guard::CostCap {
             limit: limit?,
             budget_model: budget_model?,
         })

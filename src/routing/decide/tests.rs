@@ -7,8 +7,8 @@ use super::*;
 use crate::domain::model::Terms;
 use crate::domain::quantity::PicoUsd;
 use crate::routing::fixtures::{Asking, World, ladder, single, table};
-use crate::routing::guard::{CostGuard, CostLimit};
-use crate::routing::policy::{Allow, Deny, PolicyRule};
+use crate::routing::guard::{CostCap, CostLimit};
+use crate::routing::policy::{Allow, Deny, Restriction};
 use crate::routing::rules::Rule;
 use crate::routing::strategy::{
     Cheapest, Fastest, Measure, Priority, Score, Sticky, StickyBy, Weighted, Weights,
@@ -57,7 +57,7 @@ fn a_cascade_skips_tiers_that_policy_removes_and_escalates_to_those_that_are_lef
         regions: vec!["eu".parse().unwrap()],
         ..Allow::default()
     };
-    let rule = PolicyRule::new(
+    let rule = Restriction::new(
         "eu",
         Rule::default(),
         (&allow, &Deny::default()),
@@ -154,7 +154,7 @@ fn worlds() -> impl Generator<Value = World> {
 fn guards() -> impl Generator<Value = Guards> {
     let limit = (0.0..0.01_f64).prop_map(|usd| PicoUsd::from_usd(usd).unwrap());
     let cost =
-        (limit, any::<bool>(), 0_usize..4).prop_map(|(limit, per_request, budget)| CostGuard {
+        (limit, any::<bool>(), 0_usize..4).prop_map(|(limit, per_request, budget)| CostCap {
             limit: if per_request {
                 CostLimit::PerRequest(limit)
             } else {
@@ -172,7 +172,7 @@ fn in_eu(world: &World) -> Policy {
         regions: vec!["eu".parse().unwrap()],
         ..Allow::default()
     };
-    let rule = PolicyRule::new(
+    let rule = Restriction::new(
         "eu",
         Rule::default(),
         (&allow, &Deny::default()),

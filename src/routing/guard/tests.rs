@@ -28,7 +28,7 @@ fn decided(world: &World, of: Vec<ModelId>, guards: Guards) -> Decision {
 
 fn cost(limit: CostLimit) -> Guards {
     Guards {
-        cost: Some(CostGuard {
+        cost: Some(CostCap {
             limit,
             budget_model: SMALL,
         }),

@@ -34,7 +34,7 @@ fn world() -> World {
 
 fn rule(allow: &Allow, deny: &Deny, when: Rule) -> Policy {
     let models = world().models;
-    Policy::of(vec![PolicyRule::new(
+    Policy::of(vec![Restriction::new(
         "house-rule",
         when,
         (allow, deny),

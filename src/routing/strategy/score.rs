@@ -6,7 +6,7 @@
 
 use crate::domain::decision::Out;
 use crate::domain::event::ChosenReason;
-use crate::domain::quantity::Ratio;
+use crate::domain::quantity::{PicoUsd, Ratio};
 
 use super::probe::{self, Sorted};
 use super::{Choice, Field, SAMPLES_MIN, by};
@@ -44,7 +44,7 @@ impl Score {
             let values = known.iter().filter_map(|idx| value(*idx));
             values.fold(f64::INFINITY, f64::min)
         };
-        let cost = |idx: usize| weighed(idx).cost.map(|it| it.as_usd());
+        let cost = |idx: usize| weighed(idx).cost.map(PicoUsd::as_usd);
         let time = |idx: usize| weighed(idx).time.map(|it| it.as_secs_f64());
         let (cost_min, time_min) = (least(&cost), least(&time));
         let Weights {

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::domain::caller::ConversationId;
 use crate::domain::decision::Out;
 use crate::domain::event::ChosenReason;
 use crate::domain::model::ModelId;
@@ -107,7 +108,7 @@ impl Sticky {
     fn key<'f>(&self, facts: &Facts<'f>) -> Option<&'f str> {
         match &self.by {
             StickyBy::User => facts.asked.needs().and_then(|it| it.user.as_deref()),
-            StickyBy::Conversation => facts.conversation.map(|it| it.as_str()),
+            StickyBy::Conversation => facts.conversation.map(ConversationId::as_str),
             StickyBy::Header(name) => {
                 let headers = facts.envelope.headers.iter();
                 let mut values = headers.filter(|(known, _)| known == name);
