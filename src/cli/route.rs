@@ -9,6 +9,7 @@ use crate::cli::Failure;
 use crate::cli::report::{Reporter, short};
 use crate::cli::serve::{Logging, engine};
 use crate::config::{Environment, assemble};
+use crate::domain::decision::Weighed;
 use crate::domain::name::AssistantName;
 use crate::domain::record::Record;
 use crate::encoder::Class;
@@ -71,9 +72,16 @@ fn explained(record: &Record) -> String {
     let mut lines = Vec::new();
     if let Some(decision) = &record.decision {
         lines.push(format!(
-            "route   {} → {} (because: {})",
-            decision.route, decision.target, decision.reason
+            "route   {} (because: {}) → {} (because: {})",
+            decision.route, decision.reason, decision.target, decision.chosen
         ));
+        if let Some(seed) = decision.seed {
+            let odds = decision.propensity.get() * 100.0;
+            lines.push(format!("chance  {odds:.1}% for this model; seed {seed}"));
+        }
+        let removed = decision.removed.iter();
+        lines.extend(removed.map(|it| format!("removed {} by {}: {}", it.model, it.by, it.why)));
+        lines.extend(decision.candidates.iter().map(weighed));
     }
     if let Some(intent) = &record.intent {
         let scope = if intent.out_of_scope {
@@ -112,6 +120,28 @@ fn explained(record: &Record) -> String {
         short(timings.decide)
     ));
     lines.join("\n")
+}
+
+/// What a candidate was weighed by, on one line.
+fn weighed(candidate: &Weighed) -> String {
+    let parts = [
+        candidate.cost.map(|it| format!("${it} expected")),
+        candidate.time.map(|it| format!("{} expected", short(it))),
+        candidate.pace.map(|it| format!("pace {}", short(it))),
+        candidate.samples.map(|n| format!("{n} samples")),
+        candidate
+            .quality_low
+            .map(|it| format!("quality at least {it:.3}")),
+        candidate.score.map(|it| format!("score {it:.3}")),
+        candidate
+            .share
+            .map(|it| format!("share {:.1}%", it * 100.0)),
+        candidate
+            .out
+            .map(|out| format!("no choice: {}", out.said())),
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    format!("weighed {}: {}", candidate.model, parts.join(", "))
 }
 
 /// A threshold that nothing stays below is none.

@@ -7,9 +7,12 @@ use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 
 use crate::domain::chat::Format;
+use crate::domain::decision::{Out, Removed, Weighed};
 use crate::domain::event::{FailoverReason, Failure, FailureKind, Fault, UpstreamError};
+use crate::domain::name::ModelName;
 use crate::engine::error::KeyProblem;
 use crate::engine::{Error, Media};
+use crate::routing::NoCandidate;
 use crate::wire::{ErrorText, Inbound, Malformed};
 
 /// The answer that tells an error, in OpenAI's format.
@@ -139,7 +142,11 @@ pub fn error_table() -> Vec<(u16, &'static str, &'static str)> {
         let kind = Inbound::OpenAi.error_kind(error.status());
         (error.status(), kind, error.code())
     };
-    one_of_each().iter().map(row).collect()
+    one_of_each()
+        .iter()
+        .chain(&without_candidates())
+        .map(row)
+        .collect()
 }
 
 /// An error of every kind that has a row of its own.
@@ -176,6 +183,33 @@ fn one_of_each() -> Vec<Error> {
         Error::TargetsFull { retry_after: None },
         Error::DeadlineExceeded { limit },
         Error::Internal { detail: words() },
+    ]
+}
+
+/// Nobody is left, for each reason that removes or rules out the last model.
+fn without_candidates() -> Vec<Error> {
+    let Ok(model) = "model".parse::<ModelName>() else {
+        return Vec::new();
+    };
+    let removed = |by: &str| {
+        Error::NoCandidate(NoCandidate {
+            removed: vec![Removed {
+                model: model.clone(),
+                by: by.into(),
+                why: "".into(),
+            }],
+            out: Vec::new(),
+        })
+    };
+    let out = NoCandidate {
+        removed: Vec::new(),
+        out: vec![(Weighed::new(model.clone()), Out::QualityUnknown)],
+    };
+    vec![
+        removed(Removed::ABILITY),
+        removed(Removed::CONTEXT),
+        removed("policy[0]"),
+        Error::NoCandidate(out),
     ]
 }
 

@@ -53,6 +53,12 @@ labels! {
         intent: OrNone<IntentName>,
         reason: &'static str,
     }
+    ChosenLabels {
+        assistant: AssistantName,
+        route: RouteName,
+        target: ModelName,
+        reason: &'static str,
+    }
     RouteLabels { assistant: AssistantName, route: RouteName }
     EscalationLabels { assistant: AssistantName, route: RouteName, reason: &'static str }
     FailoverLabels {

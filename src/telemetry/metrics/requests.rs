@@ -16,8 +16,8 @@ use crate::domain::record::{Attempt, Cost, Outcome, Record};
 use crate::slo::{Hit, Window};
 
 use super::labels::{
-    AttemptLabels, EndpointLabels, EscalationLabels, FailoverLabels, FullLabels, OrNone,
-    RequestLabels, RouteLabels, RoutedLabels, SaturationLabels, StageLabels, TargetLabels,
+    AttemptLabels, ChosenLabels, EndpointLabels, EscalationLabels, FailoverLabels, FullLabels,
+    OrNone, RequestLabels, RouteLabels, RoutedLabels, SaturationLabels, StageLabels, TargetLabels,
     TokenLabels,
 };
 use super::series::{Series, seconds};
@@ -32,6 +32,7 @@ type Counters<L> = Series<L, Counter>;
 pub(super) struct Requests {
     ended: Counters<RequestLabels>,
     routed: Counters<RoutedLabels>,
+    chosen: Counters<ChosenLabels>,
     checked: Counters<RouteLabels>,
     escalations: Counters<EscalationLabels>,
     failovers: Counters<FailoverLabels>,
@@ -52,6 +53,7 @@ impl Default for Requests {
         Self {
             ended: Series::default(),
             routed: Series::default(),
+            chosen: Series::default(),
             checked: Series::default(),
             escalations: Series::default(),
             failovers: Series::default(),
@@ -88,6 +90,11 @@ impl Requests {
             "routed",
             "Requests that were given a route, and why it was that one",
             self.routed.family(),
+        );
+        registry.register(
+            "chosen",
+            "Models that a route asked first, and why it was that one",
+            self.chosen.family(),
         );
         registry.register(
             "checked",
@@ -293,6 +300,13 @@ impl Requests {
                 reason: decision.reason.as_str(),
             };
             self.routed.with(labels).inc();
+            let labels = ChosenLabels {
+                assistant: at.assistant.clone(),
+                route: at.route.clone(),
+                target: decision.target.clone(),
+                reason: decision.chosen.as_str(),
+            };
+            self.chosen.with(labels).inc();
         }
         for escalation in &record.escalations {
             let labels = EscalationLabels {
