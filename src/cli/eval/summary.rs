@@ -3,7 +3,7 @@
 use crate::cli::eval::Findings;
 use crate::cli::report::table;
 use crate::eval::compare::{Comparison, Paired};
-use crate::eval::{Estimate, Report};
+use crate::eval::{Estimate, LengthControl, Report};
 
 /// Confusions whose examples are shown.
 const SHOWN_MAX: usize = 5;
@@ -23,6 +23,9 @@ pub(super) fn of(findings: &Findings) -> String {
             controls.shuffled.accuracy * 100.0,
             controls.shuffled.n_permutations
         ));
+    }
+    if let Some(length) = &findings.length {
+        lines.push(of_length(length));
     }
     lines.push(format!(
         "accepted, right   {}",
@@ -68,6 +71,20 @@ pub(super) fn of(findings: &Findings) -> String {
         lines.push(of_comparison(comparison));
     }
     lines.join("\n")
+}
+
+/// The control by length, its limits in characters.
+fn of_length(control: &LengthControl) -> String {
+    let stretches = control.rule.stretches().iter();
+    let limits: Vec<String> = stretches
+        .map(|stretch| format!("{} from {}", stretch.label, stretch.from_chars))
+        .collect();
+    format!(
+        "  length alone    {} ({})\n    against it    {}",
+        percent(Some(&control.accuracy)),
+        limits.join(", "),
+        of_paired(&control.comparison)
+    )
 }
 
 fn intents(report: &Report) -> String {
