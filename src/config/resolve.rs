@@ -81,6 +81,8 @@ pub fn resolve(
         centroid_version: centroids.manifest().name.clone(),
         centroids: Arc::new(centroids),
         centroid_digest: digest.into(),
+        // It is read beside this, as it needs the encoder.
+        complexity: None,
         selection: selection(config.encoder.text),
         request_timeout: config.server.request_timeout.get(),
         prompts: match config.log.prompts {
