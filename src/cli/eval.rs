@@ -22,7 +22,8 @@ use crate::config::Environment;
 use crate::config::artefacts::read_centroids;
 use crate::domain::name::IntentName;
 use crate::eval::compare::Verdict;
-use crate::eval::{Chance, Comparison, LengthControl, Outcome, Report, compare, evaluate};
+use crate::eval::length::Control;
+use crate::eval::{Chance, Comparison, Outcome, Report, compare, evaluate};
 
 use baseline::Baseline;
 
@@ -83,7 +84,7 @@ struct Findings {
     fixed: Option<Report>,
     /// The same rows by their length alone.
     #[serde(skip_serializing_if = "Option::is_none")]
-    length: Option<LengthControl>,
+    length: Option<Control>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
 }

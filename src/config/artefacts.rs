@@ -176,24 +176,24 @@ fn files(manifest: &[u8], vectors: &[u8]) -> Files {
 }
 
 #[cfg(feature = "embedded-model")]
-fn own(error: FormatError) -> String {
+fn own(error: &FormatError) -> String {
     format!("{error}; the shipped centroids fit `encoder.model: embedded` only: train your own")
 }
 
 #[cfg(feature = "embedded-model")]
 fn embedded_levels(fitting: &Fitting) -> Result<CentroidSet, String> {
     let levels = files(embedded::LEVELS_MANIFEST, embedded::LEVELS_VECTORS);
-    CentroidSet::from_files(&levels, &fitting.main).map_err(own)
+    CentroidSet::from_files(&levels, &fitting.main).map_err(|error| own(&error))
 }
 
 #[cfg(feature = "embedded-model")]
 fn embedded_centroids(fitting: &Fitting) -> Result<CentroidSet, String> {
     let main = files(embedded::MANIFEST, embedded::VECTORS);
-    let set = CentroidSet::from_files(&main, &fitting.main).map_err(own)?;
+    let set = CentroidSet::from_files(&main, &fitting.main).map_err(|error| own(&error))?;
     match &fitting.fixed {
         Some(encoder) => {
             let part = files(embedded::STATIC_MANIFEST, embedded::STATIC_VECTORS);
-            with_static_part(set, &part, encoder).map_err(own)
+            with_static_part(set, &part, encoder).map_err(|error| own(&error))
         }
         None => Ok(set),
     }

@@ -11,8 +11,8 @@ use crate::engine::complexity;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Complexity {
-    /// Which centroids tell the level of a prompt, `simple`, `moderate` or `hard`: `off`, none, so that it
-    /// is not known; `embedded`, those in the binary; or the path of a folder that `semroute train` wrote
+    /// Which centroids tell the level of a prompt, `simple`, `moderate` or `hard`: `none`, so that it is
+    /// not known; `embedded`, those in the binary; or the path of a folder that `semroute train` wrote
     /// of rows with these three labels, relative to the config's own. They are read once, at the start.
     pub levels: Levels,
 }
@@ -22,7 +22,7 @@ pub struct Complexity {
 #[serde(untagged)]
 pub enum Levels {
     /// None.
-    Off(Off),
+    None(NoLevels),
     /// Those of this name.
     Named(String),
 }
@@ -30,15 +30,15 @@ pub enum Levels {
 /// None.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-pub enum Off {
+pub enum NoLevels {
     /// None.
-    Off,
+    None,
 }
 
 impl Default for Levels {
     /// The shipped ones are told from length on prompts of our own only, so nobody gets them unasked.
     fn default() -> Self {
-        Self::Off(Off::Off)
+        Self::None(NoLevels::None)
     }
 }
 
@@ -76,7 +76,7 @@ pub(super) fn warnings(config: &Config) -> Vec<Problem> {
             {
                 warnings.push(Problem::new(
                     format!("assistants.{name}.routes[{idx}].when.complexity"),
-                    "complexity.levels is off, so this never holds; write \
+                    "complexity.levels is none, so this never holds; write \
                      `complexity: { levels: embedded }`",
                 ));
             }

@@ -26,7 +26,7 @@ pub struct Measured {
 /// Which label prompts of which length get.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
-pub struct LengthRule {
+pub struct Rule {
     /// From the shortest; the first begins at 0, and each ends where the next begins.
     stretches: Vec<Stretch>,
 }
@@ -42,16 +42,16 @@ pub struct Stretch {
 
 /// The classifier beside what length alone tells.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LengthControl {
+pub struct Control {
     /// How often length alone is right, over rows in scope.
     pub accuracy: Estimate,
     /// The classifier (`new`) against it (`old`) on the same rows.
     pub comparison: Paired,
     /// What it goes by.
-    pub rule: LengthRule,
+    pub rule: Rule,
 }
 
-impl LengthRule {
+impl Rule {
     /// The rule that has most rows right, of those the one with the fewest stretches. `None` without a
     /// row.
     pub fn fit(rows: &[Measured]) -> Option<Self> {
@@ -151,9 +151,9 @@ impl Table {
                         .is_none_or(|open| open.n_right < before.n_right)
                 };
                 if let Some(before) = before.as_ref().filter(|before| is_worse(before)) {
-                    let mut begun = before.clone();
-                    begun.begins.push((idx, label));
-                    *open = Some(begun);
+                    let mut opened = before.clone();
+                    opened.begins.push((idx, label));
+                    *open = Some(opened);
                 }
                 if let Some(open) = open {
                     open.n_right += step.counts[label];
@@ -180,12 +180,12 @@ enum Begin {
 
 /// A classifier's outcomes beside what the rule makes of the same rows, whose lengths stand in the same
 /// order. `None` without a row in scope.
-pub fn length_control(
+pub fn control(
     outcomes: &[Outcome],
     chars: &[usize],
-    rule: LengthRule,
+    rule: Rule,
     chance: Chance,
-) -> Option<LengthControl> {
+) -> Option<Control> {
     let mut sides = Vec::new();
     for (outcome, chars) in outcomes.iter().zip(chars) {
         if let Expected::Intent(label) = &outcome.expected {
@@ -194,7 +194,7 @@ pub fn length_control(
         }
     }
     let n_right = sides.iter().filter(|(by_length, _)| *by_length).count();
-    Some(LengthControl {
+    Some(Control {
         accuracy: of_share(n_right, sides.len(), chance, Figure::Accuracy)?,
         comparison: paired_by(&sides, chance)?,
         rule,
@@ -215,7 +215,7 @@ mod tests {
         of.iter().map(row).collect()
     }
 
-    fn n_right(rule: &LengthRule, rows: &[Measured]) -> usize {
+    fn n_right(rule: &Rule, rows: &[Measured]) -> usize {
         let right = |row: &&Measured| rule.label(row.chars) == Some(&row.label);
         rows.iter().filter(right).count()
     }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn labels_that_length_gives_away_are_all_found() {
         let rows = rows(&[(3, "short"), (5, "short"), (40, "long"), (90, "long")]);
-        let rule = LengthRule::fit(&rows).unwrap();
+        let rule = Rule::fit(&rows).unwrap();
         assert_eq!(n_right(&rule, &rows), 4);
         assert_eq!(rule.stretches()[0].from_chars, 0);
         assert_eq!(rule.stretches()[1].from_chars, 40);
@@ -239,17 +239,17 @@ mod tests {
             (50, "a"),
             (51, "a"),
         ]);
-        let rule = LengthRule::fit(&rows).unwrap();
+        let rule = Rule::fit(&rows).unwrap();
         assert_eq!(n_right(&rule, &rows), 5, "{rule:?}");
     }
 
     #[test]
     fn where_length_says_nothing_the_largest_label_takes_all() {
         let rows = rows(&[(7, "a"), (7, "b"), (7, "b")]);
-        let rule = LengthRule::fit(&rows).unwrap();
+        let rule = Rule::fit(&rows).unwrap();
         assert_eq!(rule.stretches().len(), 1);
         assert_eq!(rule.label(1_000).map(IntentName::as_str), Some("b"));
-        assert_eq!(LengthRule::fit(&[]), None);
+        assert_eq!(Rule::fit(&[]), None);
     }
 
     proptest! {
@@ -260,7 +260,7 @@ mod tests {
             let named: Vec<(usize, &str)> =
                 lengths.iter().map(|(chars, label)| (*chars, ["a", "b"][*label])).collect();
             let rows = rows(&named);
-            let best = n_right(&LengthRule::fit(&rows).unwrap(), &rows);
+            let best = n_right(&Rule::fit(&rows).unwrap(), &rows);
             for from in 0..13 {
                 for (first, second) in [("a", "b"), ("b", "a"), ("a", "a"), ("b", "b")] {
                     let of = |chars: usize| if chars < from { first } else { second };

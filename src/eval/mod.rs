@@ -18,10 +18,8 @@ pub mod scope;
 
 pub use bootstrap::{Chance, Estimate};
 pub use compare::{Comparison, compare};
-pub use length::{LengthControl, LengthRule, Measured, length_control};
 pub use neighbours::{NeighbourSimilarity, neighbour_similarity};
 pub use outcome::{Example, Expected, Outcome};
-pub use rank::{RankCorrelation, Ranked, rank_correlation};
 pub use report::{Error, Report, evaluate};
 
 /// A count as a number to divide by.

@@ -20,7 +20,7 @@ pub struct Ranked {
 
 /// How well two figures follow the order.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
-pub struct RankCorrelation {
+pub struct Correlation {
     /// What was found with the labels.
     pub found: Estimate,
     /// The length with the labels.
@@ -31,7 +31,7 @@ pub struct RankCorrelation {
 
 /// The correlations of these rows. `None` where one side is the same in all of them, for then nothing
 /// can rise.
-pub fn rank_correlation(rows: &[Ranked], chance: Chance) -> Option<RankCorrelation> {
+pub fn correlate(rows: &[Ranked], chance: Chance) -> Option<Correlation> {
     let (found, length) = both(rows)?;
     let mut generator = chance.generator(Figure::Rank);
     let (mut of_found, mut of_length, mut differences) = (Vec::new(), Vec::new(), Vec::new());
@@ -45,7 +45,7 @@ pub fn rank_correlation(rows: &[Ranked], chance: Chance) -> Option<RankCorrelati
             differences.push(found - length);
         }
     }
-    Some(RankCorrelation {
+    Some(Correlation {
         found: around(found, of_found, rows.len()),
         length: around(length, of_length, rows.len()),
         difference: around(found - length, differences, rows.len()),
@@ -58,10 +58,7 @@ fn both(rows: &[Ranked]) -> Option<(f64, f64)> {
     let labels = column(|row| as_f64(row.rank));
     let found = column(|row| row.found);
     let length = column(|row| as_f64(row.chars));
-    Some((
-        correlation(&labels, &found)?,
-        correlation(&labels, &length)?,
-    ))
+    Some((pearson(&labels, &found)?, pearson(&labels, &length)?))
 }
 
 /// Ranks from 1; equals share the mean of theirs.
@@ -81,7 +78,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 /// Pearson's correlation; `None` where a side does not vary.
-fn correlation(left: &[f64], right: &[f64]) -> Option<f64> {
+fn pearson(left: &[f64], right: &[f64]) -> Option<f64> {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / as_f64(values.len());
     let (left_mean, right_mean) = (mean(left), mean(right));
     let (mut both, mut of_left, mut of_right) = (0.0, 0.0, 0.0);
@@ -111,7 +108,7 @@ mod tests {
     #[test]
     fn what_rises_with_the_labels_correlates_fully_however_it_rises() {
         let rows = rows(&[(0, 0.1, 90), (1, 0.2, 50), (2, 0.9, 40), (3, 8.0, 2)]);
-        let all = rank_correlation(&rows, Chance::default()).unwrap();
+        let all = correlate(&rows, Chance::default()).unwrap();
         assert!((all.found.value - 1.0).abs() < 1e-12, "{all:?}");
         assert!((all.length.value + 1.0).abs() < 1e-12, "{all:?}");
         assert!((all.difference.value - 2.0).abs() < 1e-12, "{all:?}");
@@ -123,17 +120,14 @@ mod tests {
         // By hand: ranks of the labels 1.5 1.5 3.5 3.5, of what was found 1 2 4 3; the covariance of
         // their deviations is 4, the roots of their squares √4 and √5.
         let rows = rows(&[(0, 1.0, 1), (0, 2.0, 2), (1, 9.0, 3), (1, 5.0, 4)]);
-        let value = rank_correlation(&rows, Chance::default())
-            .unwrap()
-            .found
-            .value;
+        let value = correlate(&rows, Chance::default()).unwrap().found.value;
         assert!((value - 4.0 / 20_f64.sqrt()).abs() < 1e-12, "{value}");
     }
 
     #[test]
     fn without_two_labels_there_is_no_correlation() {
         let rows = rows(&[(1, 0.1, 3), (1, 0.4, 9)]);
-        assert_eq!(rank_correlation(&rows, Chance::default()), None);
-        assert_eq!(rank_correlation(&[], Chance::default()), None);
+        assert_eq!(correlate(&rows, Chance::default()), None);
+        assert_eq!(correlate(&[], Chance::default()), None);
     }
 }

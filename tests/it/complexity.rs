@@ -56,16 +56,16 @@ async fn the_level_is_in_the_record_only_where_it_is_asked_for() {
 }
 
 #[tokio::test]
-async fn a_rule_on_levels_sends_the_same_text_by_what_it_asks_for() {
+async fn a_rule_on_levels_sends_a_short_proof_elsewhere_than_a_long_errand() {
     let config = format!("{MODELS}{BY_LEVEL}log: {{ to: [] }}\n");
     let hard = record(&config, PROOF, |queue| queue).await;
     assert_eq!(hard["decision"]["route"], "thorough", "{hard}");
     assert_eq!(hard["decision"]["reason"], "complexity");
-    let long = "Please replace every comma in this sentence by a semicolon and change nothing else: \
-                we proved the theorem, checked the lemma, derived the bound, and went home.";
+    let long = "Please put these names in alphabetical order and leave everything else as it is, I \
+                will print them on cards: Tanaka, Albrecht, Moyo, Zielinski, Fraser, Iyer, Olsen.";
     let simple = record(&config, long, |queue| queue).await;
     assert_eq!(simple["decision"]["route"], "quick", "{simple}");
-    let off = config.replace("levels: embedded", "levels: off");
+    let off = config.replace("levels: embedded", "levels: none");
     let unknown = record(&off, PROOF, |queue| queue).await;
     assert_eq!(unknown["decision"]["route"], "rest", "{unknown}");
 }
@@ -85,7 +85,12 @@ async fn while_the_encoder_is_busy_no_level_is_known() {
 #[test]
 fn complexity_keys_change_the_levels() {
     assert!(with("").plan.complexity.is_none());
-    assert!(with("complexity: { levels: off }\n").plan.complexity.is_none());
+    assert!(
+        with("complexity: { levels: none }\n")
+            .plan
+            .complexity
+            .is_none()
+    );
     let vector = {
         let mut vector = vec![0.0_f32; 384];
         vector[7] = 1.0;
@@ -107,7 +112,15 @@ fn levels_that_are_none_are_told_with_the_remedy() {
     );
     told(
         &format!("{config}complexity: {{ levels: centroids/assistant }}\n"),
-        &["complexity.levels: centroids/assistant holds advice", "exactly simple, moderate and hard"],
+        &[
+            "complexity.levels: centroids/assistant holds advice",
+            "exactly simple, moderate and hard",
+        ],
+    );
+    // YAML's own word for false, which is not a name.
+    told(
+        &format!("{config}complexity: {{ levels: off }}\n"),
+        &["complexity.levels: "],
     );
     told(
         &format!("{config}complexity: {{ level: embedded }}\n"),
@@ -119,14 +132,21 @@ fn levels_that_are_none_are_told_with_the_remedy() {
 fn a_rule_on_levels_that_nobody_finds_out_is_a_warning() {
     let warned = |config: &str| {
         let warnings = assembled(config).unwrap_or_else(|problems| panic!("{problems}"));
-        let warnings: Vec<String> = warnings.warnings().iter().map(ToString::to_string).collect();
+        let warnings: Vec<String> = warnings
+            .warnings()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         warnings.join("\n")
     };
     let on = format!("{MODELS}{BY_LEVEL}");
     let place = "assistants.assistant.routes[0].when.complexity: ";
     assert!(!warned(&on).contains(place), "{}", warned(&on));
-    let off = warned(&on.replace("levels: embedded", "levels: off"));
-    assert!(off.contains(place) && off.contains("levels: embedded"), "{off}");
+    let off = warned(&on.replace("levels: embedded", "levels: none"));
+    assert!(
+        off.contains(place) && off.contains("levels: embedded"),
+        "{off}"
+    );
 }
 
 const TEST: &str = "evals/complexity/test.jsonl";
@@ -160,7 +180,15 @@ fn the_shipped_levels_reach_their_baseline_and_beat_length() {
 #[test]
 fn ranks_are_compared_with_levels_and_with_length() {
     let ranked = |ranks: &str, centroids: &str| {
-        semroute(&["eval", TEST, "--centroids", centroids, "--ranks", ranks, "--json"])
+        semroute(&[
+            "eval",
+            TEST,
+            "--centroids",
+            centroids,
+            "--ranks",
+            ranks,
+            "--json",
+        ])
     };
     let output = ranked("simple,hard", "centroids/complexity");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
@@ -169,7 +197,10 @@ fn ranks_are_compared_with_levels_and_with_length() {
     let levels = &report["rank_correlation"]["found"];
     let length = &report["rank_correlation"]["length"];
     assert!(0.6 < levels["value"].as_f64().unwrap(), "{report}");
-    assert!(length["high"].as_f64().unwrap() < levels["low"].as_f64().unwrap(), "{report}");
+    assert!(
+        length["high"].as_f64().unwrap() < levels["low"].as_f64().unwrap(),
+        "{report}"
+    );
     let other = ranked("simple,hard", "assistant");
     assert_eq!(other.status.code(), Some(2));
     let said = String::from_utf8_lossy(&other.stderr);

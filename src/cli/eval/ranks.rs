@@ -15,14 +15,15 @@ use crate::config::artefacts::read_centroids;
 use crate::domain::complexity::Level;
 use crate::domain::name::IntentName;
 use crate::domain::record::Intent;
-use crate::eval::{Chance, Estimate, Outcome, RankCorrelation, Ranked, rank_correlation};
+use crate::eval::rank::{Correlation, Ranked, correlate};
+use crate::eval::{Chance, Estimate, Outcome};
 
 /// Everything that is told.
 #[derive(Debug, Serialize)]
 struct Findings {
     n_rows: usize,
     /// Spearman's rank correlation; `null` where one side does not vary.
-    rank_correlation: Option<RankCorrelation>,
+    rank_correlation: Option<Correlation>,
     /// Where the rows of each label lie, in the order given.
     ranks: Vec<OfRank>,
     /// Rows whose label is none of the ranks. They are in no other figure.
@@ -65,7 +66,7 @@ pub(super) fn run(
     };
     let findings = Findings {
         n_rows: rows.len(),
-        rank_correlation: rank_correlation(&rows, chance),
+        rank_correlation: correlate(&rows, chance),
         ranks: of_ranks(&arguments.ranks, &rows),
         left_out: labels.rows.len() - rows.len(),
     };
