@@ -1,7 +1,9 @@
 //! `semroute eval`.
 
 mod baseline;
+mod length;
 mod page;
+mod ranks;
 mod summary;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,7 @@ use crate::config::Environment;
 use crate::config::artefacts::read_centroids;
 use crate::domain::name::IntentName;
 use crate::eval::compare::Verdict;
+use crate::eval::length::Control;
 use crate::eval::{Chance, Comparison, Outcome, Report, compare, evaluate};
 
 use baseline::Baseline;
@@ -46,6 +49,14 @@ pub(super) struct Arguments {
     seed: u64,
     #[command(flatten)]
     embedding: EmbeddingArguments,
+    /// Compare as well with what the length of a prompt alone tells, by a rule learnt from these labelled
+    /// prompts: those that the centroids were trained on.
+    #[arg(long, value_name = "LABELS")]
+    length_from: Option<PathBuf>,
+    /// The data's labels are not intents but ranks: these, from the least. Tell only how far the level of
+    /// complexity that the centroids find rises with them, and how far length does.
+    #[arg(long, value_name = "LABEL", value_delimiter = ',', conflicts_with_all = ["compare", "baseline", "write_baseline", "html", "length_from", "map"])]
+    ranks: Vec<IntentName>,
     /// Compare with these centroids on the same rows; fails if the others are significantly better.
     #[arg(long, value_name = "DIR")]
     compare: Option<String>,
@@ -71,6 +82,9 @@ struct Findings {
     /// The same rows by the static encoder and the set's part for it.
     #[serde(rename = "static", skip_serializing_if = "Option::is_none")]
     fixed: Option<Report>,
+    /// The same rows by their length alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    length: Option<Control>,
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<Comparison>,
 }
@@ -80,6 +94,9 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    if !arguments.ranks.is_empty() {
+        return ranks::run(arguments, environment, reporter);
+    }
     let labels = read_labels(arguments, reporter)?;
     let embedder = arguments.embedding.open(environment)?;
     let open = |name: &String| {
@@ -93,7 +110,10 @@ pub(super) fn run(
         seed: arguments.seed,
         ..Chance::default()
     };
+    let length = arguments.length_from.as_ref();
+    let length = length.map(|path| length::control(path, &labels, &found, (chance, reporter)));
     let findings = Findings {
+        length: length.transpose()?.flatten(),
         report: report(&found, &set, chance)?,
         fixed: report_static(&labels, &embedder, &set, (chance, reporter))?,
         comparison: other

@@ -105,6 +105,12 @@ fn explained(record: &Record) -> String {
             .collect();
         lines.push(format!("behind  {}", behind.join(", ")));
     }
+    if let Some(complexity) = &record.complexity {
+        lines.push(format!(
+            "level   {} {:.3}",
+            complexity.level, complexity.score
+        ));
+    }
     if let Some(text) = &record.text {
         let truncated = if text.truncated { ", truncated" } else { "" };
         lines.push(format!(

@@ -19,10 +19,17 @@ mod embedded {
         include_bytes!("../../centroids/assistant/static.manifest.json");
     pub(super) const STATIC_VECTORS: &[u8] =
         include_bytes!("../../centroids/assistant/static.vectors.safetensors");
+    pub(super) const LEVELS_MANIFEST: &[u8] =
+        include_bytes!("../../centroids/complexity/manifest.json");
+    pub(super) const LEVELS_VECTORS: &[u8] =
+        include_bytes!("../../centroids/complexity/vectors.safetensors");
 }
 
 /// Their name in the configuration.
 pub(super) const EMBEDDED_NAME: &str = "assistant";
+
+/// The name in the configuration of the levels of complexity that ship in the binary.
+const EMBEDDED_LEVELS_NAME: &str = "embedded";
 
 /// The encoders that centroids must have been trained with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,6 +87,19 @@ pub fn read_centroids(name: &str, folder: &Path, fitting: &Fitting) -> Result<Ce
     if name == EMBEDDED_NAME {
         return embedded_centroids(fitting);
     }
+    read_current(name, folder, fitting)
+}
+
+/// Reads levels of complexity by their name: those in the binary, or a folder that `semroute train` wrote.
+pub fn read_levels(name: &str, folder: &Path, fitting: &Fitting) -> Result<CentroidSet, String> {
+    if name == EMBEDDED_LEVELS_NAME {
+        return embedded_levels(fitting);
+    }
+    read_current(name, folder, fitting)
+}
+
+/// Reads what is in force in a folder.
+fn read_current(name: &str, folder: &Path, fitting: &Fitting) -> Result<CentroidSet, String> {
     let versions = Versions::of(&folder.join(name));
     let current = || versions.current_folder().map_err(|error| error.to_string());
     let first = current()?;
@@ -148,23 +168,40 @@ fn with_static_part(
 }
 
 #[cfg(feature = "embedded-model")]
-fn embedded_centroids(fitting: &Fitting) -> Result<CentroidSet, String> {
-    let files = |manifest: &[u8], vectors: &[u8]| Files {
+fn files(manifest: &[u8], vectors: &[u8]) -> Files {
+    Files {
         manifest: manifest.to_vec(),
         vectors: vectors.to_vec(),
-    };
-    let own = |error: FormatError| {
-        format!("{error}; the shipped centroids fit `encoder.model: embedded` only: train your own")
-    };
+    }
+}
+
+#[cfg(feature = "embedded-model")]
+fn own(error: &FormatError) -> String {
+    format!("{error}; the shipped centroids fit `encoder.model: embedded` only: train your own")
+}
+
+#[cfg(feature = "embedded-model")]
+fn embedded_levels(fitting: &Fitting) -> Result<CentroidSet, String> {
+    let levels = files(embedded::LEVELS_MANIFEST, embedded::LEVELS_VECTORS);
+    CentroidSet::from_files(&levels, &fitting.main).map_err(|error| own(&error))
+}
+
+#[cfg(feature = "embedded-model")]
+fn embedded_centroids(fitting: &Fitting) -> Result<CentroidSet, String> {
     let main = files(embedded::MANIFEST, embedded::VECTORS);
-    let set = CentroidSet::from_files(&main, &fitting.main).map_err(own)?;
+    let set = CentroidSet::from_files(&main, &fitting.main).map_err(|error| own(&error))?;
     match &fitting.fixed {
         Some(encoder) => {
             let part = files(embedded::STATIC_MANIFEST, embedded::STATIC_VECTORS);
-            with_static_part(set, &part, encoder).map_err(own)
+            with_static_part(set, &part, encoder).map_err(|error| own(&error))
         }
         None => Ok(set),
     }
+}
+
+#[cfg(not(feature = "embedded-model"))]
+fn embedded_levels(fitting: &Fitting) -> Result<CentroidSet, String> {
+    embedded_centroids(fitting)
 }
 
 #[cfg(not(feature = "embedded-model"))]

@@ -10,7 +10,7 @@ use crate::config::catalogue::facts;
 use crate::config::encoder::{Encoder as EncoderConfig, Saturated};
 use crate::config::log::{Prompts, To};
 use crate::config::resolve::resolve;
-use crate::config::{Environment, Loaded, Problem, Problems, embeddings, load};
+use crate::config::{Environment, Loaded, Problem, Problems, complexity, embeddings, load};
 use crate::encoder::{self, Encoder, ModelSource, queue};
 use crate::engine::{Plan, StaticEncoding};
 use crate::store::{Output, Rotation};
@@ -53,6 +53,7 @@ impl Assembled {
         }
         warnings.extend(facts(&self.loaded, &mut Vec::new()).warnings);
         warnings.extend(super::warnings::of(&self.loaded.config, &self.plan));
+        warnings.extend(complexity::warnings(&self.loaded.config));
         warnings
     }
 
@@ -113,6 +114,7 @@ pub fn over_encoder(
     let name = &loaded.config.intents.centroids;
     let centroids = read_centroids(name, &loaded.folder, &fitting)
         .map_err(|message| problems.push(Problem::new("intents.centroids", message)));
+    let complexity = complexity::read(&loaded, &fitting.main.into(), &mut problems);
     embeddings::tell_from_encoder(&loaded, &encoder.identity().name, &mut problems);
     match resolve(&loaded, environment, centroids.ok(), &mut problems) {
         Some(plan) if problems.is_empty() => Ok(Assembled {
@@ -122,7 +124,7 @@ pub fn over_encoder(
                 windows_max: loaded.config.encoder.windows,
             }),
             encoder,
-            plan,
+            plan: Plan { complexity, ..plan },
             loaded,
         }),
         _ => Err(Problems(problems)),

@@ -10,6 +10,7 @@ pub mod assemble;
 pub mod assistants;
 pub mod catalogue;
 pub mod check;
+pub mod complexity;
 mod embeddings;
 pub mod encoder;
 pub mod init;
@@ -61,6 +62,9 @@ pub struct Config {
     /// The intents that prompts are sorted into.
     #[serde(default)]
     pub intents: intents::Intents,
+    /// How much prompts ask of a model, for rules with `complexity`.
+    #[serde(default)]
+    pub complexity: complexity::Complexity,
     /// Who serves models, by a name of your choice.
     pub providers: BTreeMap<ProviderName, providers::Provider>,
     /// The models that can be asked, by a name of your choice.

@@ -81,14 +81,20 @@ pub fn resolve(
         centroid_version: centroids.manifest().name.clone(),
         centroids: Arc::new(centroids),
         centroid_digest: digest.into(),
+        // It is read beside this, as it needs the encoder.
+        complexity: None,
         selection: selection(config.encoder.text),
         request_timeout: config.server.request_timeout.get(),
-        prompts: match config.log.prompts {
-            Prompts::None => PromptPolicy::None,
-            Prompts::Hashed => PromptPolicy::Hashed,
-            Prompts::Full => PromptPolicy::Full,
-        },
+        prompts: prompts(config.log.prompts),
     })
+}
+
+const fn prompts(prompts: Prompts) -> PromptPolicy {
+    match prompts {
+        Prompts::None => PromptPolicy::None,
+        Prompts::Hashed => PromptPolicy::Hashed,
+        Prompts::Full => PromptPolicy::Full,
+    }
 }
 
 /// The turns that a setting chooses. Training uses the same.

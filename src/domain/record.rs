@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
+use crate::domain::complexity::Rating;
 use crate::domain::decision::Decided;
 use crate::domain::event::{ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict};
 use crate::domain::name::{AssistantName, IntentName, ModelName};
@@ -58,6 +59,9 @@ pub struct Record {
     pub text: Option<TextUsed>,
     /// The nearest intents.
     pub intent: Option<Intent>,
+    /// How much the prompt asks of a model, where that was found out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub complexity: Option<Rating>,
     /// The route and why.
     pub decision: Option<Box<Decided>>,
     /// Every call to a model, in order.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crate::domain::caller::Tenant;
 use crate::domain::chat::Request;
-use crate::domain::complexity::Level;
 use crate::domain::decision::{Decided, Out, Weighed};
 use crate::domain::model::{Model, ModelId};
 use crate::domain::quantity::Moment;
@@ -186,6 +185,8 @@ impl Choosing<'_> {
         let began = clock.now();
         let plan = self.plan;
         let intent = plan.centroids.classify(&embedding.vector, plan.threshold);
+        let levels = plan.complexity.as_ref();
+        let complexity = levels.and_then(|it| it.rate(&embedding.vector));
         let timings = &mut ledger.record.timings;
         timings.classify = clock.now().since(began);
         timings.queue = embedding.queued;
@@ -198,10 +199,10 @@ impl Choosing<'_> {
         });
         let signal = IntentSignal::from(&intent);
         ledger.record.intent = Some(intent);
-        let complexity: Option<Level> = None;
+        ledger.record.complexity = complexity;
         Understanding {
             intent: signal,
-            complexity,
+            complexity: complexity.map(|rating| rating.level),
         }
     }
 

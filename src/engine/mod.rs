@@ -5,6 +5,7 @@
 
 pub mod access;
 mod choose;
+pub mod complexity;
 mod counting;
 mod embeddings;
 mod ended_call;

@@ -14,6 +14,7 @@ use crate::domain::name::{AssistantName, RegionName, RouteName};
 use crate::domain::quality::QualityTable;
 use crate::domain::quantity::Ratio;
 use crate::engine::access::{Access, Teams};
+use crate::engine::complexity::Complexity;
 use crate::engine::passages::Selection;
 use crate::engine::standing::TargetState;
 use crate::health::load;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub threshold: f32,
     /// How that is found for centroids that take the place of these.
     pub out_of_scope: OutOfScope,
+    /// Where levels of complexity lie, if anybody wants to know.
+    pub complexity: Option<Complexity>,
     /// What of a conversation is embedded.
     pub selection: Selection,
     /// The longest that a request may take.

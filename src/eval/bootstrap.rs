@@ -60,6 +60,7 @@ pub(super) enum Figure {
     Shuffle,
     Calibration,
     Difference,
+    Rank,
 }
 
 /// The interval of a share.

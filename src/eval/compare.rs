@@ -202,6 +202,15 @@ fn is_right(outcome: &Outcome) -> bool {
     matches!(&outcome.expected, Expected::Intent(intent) if *intent == outcome.found.name)
 }
 
+/// Compares by whether the old one and the new one have each row right. `None` without a row.
+pub(super) fn paired_by(rows: &[(bool, bool)], chance: Chance) -> Option<Paired> {
+    let sides = rows.iter().map(|(old, new)| Sides {
+        old: *old,
+        new: *new,
+    });
+    paired(&sides.collect::<Vec<_>>(), chance)
+}
+
 /// `None` without a row.
 fn paired(rows: &[Sides], chance: Chance) -> Option<Paired> {
     if rows.is_empty() {

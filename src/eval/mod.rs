@@ -6,9 +6,11 @@
 
 pub mod bootstrap;
 pub mod compare;
+pub mod length;
 pub mod metrics;
 pub mod neighbours;
 pub mod outcome;
+pub mod rank;
 pub mod reliability;
 pub mod replay;
 pub mod report;

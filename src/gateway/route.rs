@@ -228,6 +228,7 @@ pub(crate) fn explanation(record: &Record) -> Value {
         "candidates": decision.map(|decision| &decision.candidates),
         "removed": decision.map(|decision| &decision.removed),
         "intent": record.intent,
+        "complexity": record.complexity,
         "text": record.text,
         "encoder": record.encoder.as_ref(),
         "centroid_digest": record.centroid_digest.as_ref(),

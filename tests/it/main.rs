@@ -14,6 +14,7 @@ mod bad_input;
 mod binary;
 mod caller_headers;
 mod cli;
+mod complexity;
 mod config;
 mod config_keys;
 mod config_teams;

@@ -3,6 +3,7 @@
 use crate::cli::eval::Findings;
 use crate::cli::report::table;
 use crate::eval::compare::{Comparison, Paired};
+use crate::eval::length::Control;
 use crate::eval::{Estimate, Report};
 
 /// Confusions whose examples are shown.
@@ -15,15 +16,7 @@ pub(super) fn of(findings: &Findings) -> String {
         "accuracy          {}",
         percent(report.accuracy.as_ref())
     ));
-    if let Some(controls) = &report.controls {
-        lines.push(format!(
-            "  majority        {:.2}% (always {})\n  shuffled labels {:.2}% (mean of {})",
-            controls.majority.accuracy * 100.0,
-            controls.majority.intent,
-            controls.shuffled.accuracy * 100.0,
-            controls.shuffled.n_permutations
-        ));
-    }
+    lines.extend(controls(findings));
     lines.push(format!(
         "accepted, right   {}",
         percent(report.accepted_accuracy.as_ref())
@@ -68,6 +61,36 @@ pub(super) fn of(findings: &Findings) -> String {
         lines.push(of_comparison(comparison));
     }
     lines.join("\n")
+}
+
+/// What accuracy has to be compared with.
+fn controls(findings: &Findings) -> Vec<String> {
+    let controls = findings.report.controls.iter().map(|controls| {
+        format!(
+            "  majority        {:.2}% (always {})\n  shuffled labels {:.2}% (mean of {})",
+            controls.majority.accuracy * 100.0,
+            controls.majority.intent,
+            controls.shuffled.accuracy * 100.0,
+            controls.shuffled.n_permutations
+        )
+    });
+    controls
+        .chain(findings.length.iter().map(of_length))
+        .collect()
+}
+
+/// The control by length, its limits in characters.
+fn of_length(control: &Control) -> String {
+    let stretches = control.rule.stretches().iter();
+    let limits: Vec<String> = stretches
+        .map(|stretch| format!("{} from {}", stretch.label, stretch.from_chars))
+        .collect();
+    format!(
+        "  length alone    {} ({})\n    against it    {}",
+        percent(Some(&control.accuracy)),
+        limits.join(", "),
+        of_paired(&control.comparison)
+    )
 }
 
 fn intents(report: &Report) -> String {
