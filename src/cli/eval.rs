@@ -1,6 +1,7 @@
 //! `semroute eval`.
 
 mod baseline;
+mod models;
 mod page;
 mod summary;
 
@@ -8,7 +9,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::centroids::CentroidSet;
@@ -26,8 +27,22 @@ use baseline::Baseline;
 
 pub(super) use summary::of_comparison;
 
+/// What else than centroids is measured.
+#[derive(Debug, Subcommand)]
+enum Suite {
+    Models(models::Arguments),
+}
+
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    subcommand_value_name = "SUITE",
+    subcommand_help_heading = "Suites"
+)]
 pub(super) struct Arguments {
+    #[command(subcommand)]
+    suite: Option<Suite>,
     /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}.
     #[arg(required = true, value_name = "DATA")]
     data: Vec<PathBuf>,
@@ -80,6 +95,9 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    if let Some(Suite::Models(arguments)) = &arguments.suite {
+        return models::run(arguments, environment, reporter);
+    }
     let labels = read_labels(arguments, reporter)?;
     let embedder = arguments.embedding.open(environment)?;
     let open = |name: &String| {

@@ -60,6 +60,8 @@ pub(super) enum Figure {
     Shuffle,
     Calibration,
     Difference,
+    Routing,
+    Kinds,
 }
 
 /// The interval of a share.

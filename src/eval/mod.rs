@@ -7,6 +7,7 @@
 pub mod bootstrap;
 pub mod compare;
 pub mod metrics;
+pub mod models;
 pub mod neighbours;
 pub mod outcome;
 pub mod reliability;
