@@ -110,8 +110,15 @@ struct Findings {
     data: Data,
     #[serde(flatten)]
     report: Report,
-    table: QualityTable,
+    /// The number of clusters that did best on the training parts.
+    clusters: Option<usize>,
+    /// Absent where the kinds are no intents that centroids could find.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    table: Option<QualityTable>,
 }
+
+/// The version of the keys of `--json`.
+const FINDINGS_VERSION: u32 = 1;
 
 /// What was read.
 #[derive(Debug, Serialize)]
@@ -119,8 +126,17 @@ struct Data {
     digest: String,
     n_rows: usize,
     n_rejected: usize,
-    n_out_of_scope: usize,
+    /// Rows in scope of no intent: they count over all prompts only.
+    n_without_intent: usize,
     left_out: LeftOut,
+}
+
+/// Graded answers with what the encoder makes of them.
+struct Graded {
+    answers: Answers,
+    digest: String,
+    vectors: Vectors,
+    intents: Vec<Option<IntentName>>,
 }
 
 pub(super) fn run(
@@ -128,22 +144,152 @@ pub(super) fn run(
     environment: Environment,
     reporter: Reporter,
 ) -> Result<(), Failure> {
+    check(arguments)?;
     let (answers, digest) = read(arguments, reporter)?;
     let embedder = arguments.embedding.open(environment)?;
     let set = read_centroids(&arguments.centroids, Path::new(""), &embedder.fitting())
         .map_err(Failure::Usage)?;
+    if arguments.out.is_some() {
+        check_labels(arguments, &answers.rows, &set)?;
+    }
     let texts = answers.rows.iter().map(|row| row.text.as_str());
     let vectors = embedder.embed_texts(texts, reporter)?;
-    let intents = intents(&answers.rows, &vectors, &set);
+    let graded = Graded {
+        intents: intents(arguments.by, &answers.rows, &vectors, &set),
+        answers,
+        digest,
+        vectors,
+    };
+    let findings = findings(arguments, &graded, &set, reporter)?;
+    if let Some(path) = &arguments.write_labels {
+        let k = findings.clusters.unwrap_or(2);
+        write(path, &labels(&graded, k, arguments.seed))?;
+        reporter.note(&format!(
+            "{} has the rows of {k} clusters; next: semroute train {} --out DIR",
+            path.display(),
+            path.display()
+        ));
+    }
+    if let Some(path) = &arguments.html {
+        write(path, &page::of(&findings))?;
+    }
+    if arguments.json {
+        reporter.json(&findings)?;
+    } else {
+        reporter.result(&summary::of(&findings))?;
+    }
+    Ok(())
+}
+
+/// Judges, and writes the table before anything can be said to be too little to judge.
+fn findings(
+    arguments: &Arguments,
+    graded: &Graded,
+    set: &CentroidSet,
+    reporter: Reporter,
+) -> Result<Findings, Failure> {
+    let rows = &graded.answers.rows;
     let origin = Origin {
-        data_digest: &digest,
+        data_digest: &graded.digest,
         centroid_digest: &set.digest().map_err(anyhow::Error::from)?,
     };
-    let table = table(&answers.rows, &intents, origin);
-    let compared = Compared::of(&answers.rows);
-    let report = judge(arguments, &answers.rows, &vectors, &intents, &compared)?;
-    reporter.json(&report.routing.iter().map(|l| (l.key, l.area, l.area_over_mix, l.at.clone(), l.chosen.clone(), l.quality)).map(|(k,a,o,at,c,q)| serde_json::json!({"k":k,"area":a,"over":o,"at":at.iter().map(|a| (a.cost_share.value,a.quality_share.value,a.hindsight_cost_share)).collect::<Vec<_>>(),"c":c,"q":q})).collect::<Vec<_>>())?;
+    let table = matches!(arguments.by, By::Intents | By::Task)
+        .then(|| table(rows, &graded.intents, origin));
+    if let (Some(path), Some(table)) = (&arguments.out, &table) {
+        let text = serde_json::to_string_pretty(table).map_err(anyhow::Error::from)?;
+        write(path, &(text + "\n"))?;
+    }
+    let compared = Compared::of(rows);
+    tell_left_out(&compared.left_out, rows.len(), reporter);
+    let report = judge(arguments, graded, &compared)?;
+    Ok(Findings {
+        version: FINDINGS_VERSION,
+        data: Data {
+            digest: graded.digest.clone(),
+            n_rows: rows.len(),
+            n_rejected: graded.answers.rejected.len(),
+            n_without_intent: graded.intents.iter().filter(|it| it.is_none()).count(),
+            left_out: compared.left_out,
+        },
+        clusters: report.clusters(),
+        report,
+        table,
+    })
+}
+
+/// A table can be written of intents only: nobody could look it up otherwise.
+fn check(arguments: &Arguments) -> Result<(), Failure> {
+    let remedy = match arguments.by {
+        By::Intents | By::Task => return Ok(()),
+        By::NearestTask => {
+            "train centroids of the tasks (`semroute train`, {\"text\", \"intent\": the task} a line) and give them as --centroids with --by intents"
+        }
+        By::Clusters(_) => {
+            "write them with --write-labels FILE, make centroids of that (`semroute train FILE --out DIR`), and give --centroids DIR with --by intents"
+        }
+    };
+    if arguments.out.is_none() {
+        return Ok(());
+    }
+    Err(Failure::Usage(format!(
+        "--out: the router looks a table up by the intents of centroids, and these kinds are none; {remedy}"
+    )))
+}
+
+/// Labels of the rows must be intents that the centroids can find.
+fn check_labels(arguments: &Arguments, rows: &[Row], set: &CentroidSet) -> Result<(), Failure> {
+    for row in rows {
+        let label = own_label(arguments.by, row);
+        if let Some(label) = label.filter(|label| !set.intents().any(|known| known == *label)) {
+            return Err(Failure::Usage(format!(
+                "--out: {}:{} is labelled {label}, and the centroids {} have no such intent; train some that have, and give them as --centroids",
+                row.file, row.line, arguments.centroids
+            )));
+        }
+    }
     Ok(())
+}
+
+fn own_label(by: By, row: &Row) -> Option<&IntentName> {
+    match by {
+        By::Task => row.intent.as_ref().or(row.task.as_ref()),
+        By::Intents | By::NearestTask | By::Clusters(_) => row.intent.as_ref(),
+    }
+}
+
+/// What is not compared, and why.
+fn tell_left_out(left_out: &LeftOut, n_rows: usize, reporter: Reporter) {
+    for (model, n) in &left_out.models {
+        reporter.note(&format!(
+            "{model} has a score in {n} of {n_rows} rows; it is in the table and not compared"
+        ));
+    }
+    if 0 < left_out.n_rows {
+        let models = left_out.ungraded.iter();
+        let models: Vec<String> = models.map(|(model, n)| format!("{model} in {n}")).collect();
+        reporter.note(&format!(
+            "{} of {n_rows} rows lack the score of a model ({}); they are in the table and not compared",
+            left_out.n_rows,
+            models.join(", ")
+        ));
+    }
+    if let Some(place) = &left_out.first_unknown_cost {
+        reporter.note(&format!(
+            "{} answers have no `cost_usd`, the first at {place}: costs are unknown, not 0, and nothing is said of them; give every answer its cost to compare by cost",
+            left_out.unknown_costs
+        ));
+    }
+}
+
+/// Rows for `semroute train`, whose intents are the clusters.
+fn labels(graded: &Graded, k: usize, seed: u64) -> String {
+    let clusters = cluster_labels(&graded.vectors, k, seed);
+    let rows = graded.answers.rows.iter().zip(clusters);
+    let lines = rows.filter_map(|(row, cluster)| {
+        let intent = format!("cluster-{:02}", cluster?);
+        Some(serde_json::json!({ "text": row.text, "intent": intent }).to_string() + "\n")
+    });
+    lines.collect()
 }
 
 fn read(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<(Answers, String)> {
@@ -174,10 +320,18 @@ fn read(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<(Answers, S
 }
 
 /// The intent of each row: its own label, or what the centroids find; none out of scope.
-fn intents(rows: &[Row], vectors: &Vectors, set: &CentroidSet) -> Vec<Option<IntentName>> {
+fn intents(
+    by: By,
+    rows: &[Row],
+    vectors: &Vectors,
+    set: &CentroidSet,
+) -> Vec<Option<IntentName>> {
     let found = rows.iter().zip(vectors.rows()).map(|(row, vector)| {
-        if let Some(intent) = &row.intent {
-            return Some(intent.clone());
+        if let Some(label) = own_label(by, row) {
+            return Some(label.clone());
+        }
+        if by == By::Task {
+            return None;
         }
         let found = set.classify(vector, set.threshold());
         (!found.out_of_scope).then_some(found.name)
@@ -195,44 +349,56 @@ fn numbered<'n>(names: impl Iterator<Item = Option<&'n IntentName>>) -> Vec<Opti
     numbered.collect()
 }
 
-fn judge(
-    arguments: &Arguments,
-    rows: &[Row],
-    vectors: &Vectors,
-    intents: &[Option<IntentName>],
-    compared: &Compared,
-) -> anyhow::Result<Report> {
-    let mut own = Vectors::new(vectors.dimensions());
+fn judge(arguments: &Arguments, graded: &Graded, compared: &Compared) -> anyhow::Result<Report> {
+    let mut vectors = Vectors::new(graded.vectors.dimensions());
+    let mut texts = Vec::with_capacity(compared.rows.len());
     for row in &compared.rows {
-        let is_kept = vectors.row(*row).is_none_or(|row| own.push(row));
-        debug_assert!(is_kept, "all vectors are of one encoder");
+        let is_kept = graded.vectors.row(*row).is_some_and(|row| vectors.push(row));
+        anyhow::ensure!(is_kept, "a vector is missing");
+        texts.push(graded.answers.rows[*row].text.clone());
     }
-    let tasks = || numbered(compared.rows.iter().map(|row| rows[*row].task.as_ref()));
-    let clusters = |k: Option<usize>| k.map_or_else(|| cluster_counts(own.len()), |k| vec![k]);
-    let partition = |by: By| match by {
-        By::Intents => Partition::Intents(numbered(
-            compared.rows.iter().map(|row| intents[*row].as_ref()),
-        )),
-        By::Task => Partition::Tasks(tasks()),
-        By::NearestTask => Partition::NearestTask(tasks()),
-        By::Clusters(k) => Partition::Clusters(clusters(k)),
-    };
-    let texts: Vec<String> = compared.rows.iter().map(|row| rows[*row].text.clone()).collect();
-    let others: Vec<Partition> = [By::Intents, By::Task, By::NearestTask, By::Clusters(None)]
+    let others = [By::Intents, By::Task, By::NearestTask, By::Clusters(None)];
+    let others: Vec<Partition> = others
         .into_iter()
         .filter(|by| std::mem::discriminant(by) != std::mem::discriminant(&arguments.by))
-        .map(partition)
+        .filter_map(|by| partition(by, graded, compared))
         .collect();
+    let kinds = partition(arguments.by, graded, compared).with_context(|| {
+        format!(
+            "no row has a `{}`; give --task-key the key that holds the task, or another --by",
+            arguments.task_key
+        )
+    })?;
+    let input = Input {
+        grid: &compared.grid,
+        texts: &texts,
+        vectors: &vectors,
+        kinds: &kinds,
+        others: &others,
+    };
     let chance = Chance {
         seed: arguments.seed,
         ..Chance::default()
     };
-    let input = Input {
-        grid: &compared.grid,
-        texts: &texts,
-        vectors: &own,
-        kinds: &partition(arguments.by),
-        others: &others,
-    };
     Ok(compare(input, chance)?)
+}
+
+/// The kinds of the compared rows. None if they are tasks and the rows have fewer than two.
+fn partition(by: By, graded: &Graded, compared: &Compared) -> Option<Partition> {
+    let rows = || compared.rows.iter().map(|row| &graded.answers.rows[*row]);
+    let tasks = || {
+        let tasks = numbered(rows().map(|row| own_label(By::Task, row)));
+        let is_split = 0 < tasks.iter().flatten().copied().max().unwrap_or(0);
+        (by == By::Task || is_split).then_some(tasks)
+    };
+    match by {
+        By::Intents => {
+            let intents = compared.rows.iter().map(|row| graded.intents[*row].as_ref());
+            Some(Partition::Intents(numbered(intents)))
+        }
+        By::Task => tasks().map(Partition::Tasks),
+        By::NearestTask => tasks().map(Partition::NearestTask),
+        By::Clusters(Some(k)) => Some(Partition::Clusters(vec![k])),
+        By::Clusters(None) => Some(Partition::Clusters(cluster_counts(compared.rows.len()))),
+    }
 }

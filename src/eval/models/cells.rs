@@ -17,7 +17,10 @@ use crate::vector::{Vectors, scores, weighted_direction};
 const ROUNDS_MAX: usize = 20;
 
 /// A cluster should stand for so many training rows: with fewer, a mean score is chance.
-pub const ROWS_A_CLUSTER_MIN: usize = 8;
+pub(super) const ROWS_A_CLUSTER_MIN: usize = 8;
+
+/// What follows their number in the name of clusters.
+pub(super) const CLUSTERS: &str = " clusters";
 
 /// Each row's kind.
 pub(super) type Kinds = Vec<Option<usize>>;
@@ -45,7 +48,7 @@ impl Cells {
             all_nearest(vectors, &means)
         });
         Self {
-            name: format!("{k} clusters"),
+            name: format!("{k}{CLUSTERS}"),
             of_fold: fitted.collect(),
         }
     }
@@ -68,7 +71,7 @@ impl Cells {
         order.shuffle(chance);
         let shuffle = |kinds: &Kinds| order.iter().map(|row| kinds[*row]).collect();
         Self {
-            name: format!("{}, shuffled", self.name),
+            name: self.name.clone(),
             of_fold: self.of_fold.iter().map(shuffle).collect(),
         }
     }

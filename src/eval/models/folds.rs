@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 use rand::SeedableRng;
 
 /// So many parts: a fifth is judged by what the other four taught.
-pub const FOLDS: usize = 5;
+pub(super) const FOLDS: usize = 5;
 
 /// Which fold each row is in.
 #[derive(Debug, Clone, PartialEq, Eq)]

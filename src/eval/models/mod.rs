@@ -32,3 +32,6 @@ pub use grid::Compared;
 pub use report::{Input, Partition, Report, compare};
 pub use table::{Origin, data_digest, table};
 pub use ways::cluster_counts;
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use crate::eval::models::hull::{Hull, Mix};
 use crate::eval::models::teachers::{Ground, Teacher, bars, prices};
 
 /// Shares of the best single model's quality that are asked for.
-pub const SHARES: [f64; 3] = [0.99, 0.98, 0.95];
+pub(super) const SHARES: [f64; 3] = [0.99, 0.98, 0.95];
 
 /// Budgets between the cheapest and the dearest model.
 pub(super) const BUDGETS: usize = 41;

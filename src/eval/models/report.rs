@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::name::ModelName;
 use crate::eval::bootstrap::{Chance, Estimate, Figure};
-use crate::eval::models::cells::Kinds;
-use crate::eval::models::figures::{Columns, Draws, SINGLES};
+use crate::eval::models::cells::CLUSTERS;
+use crate::eval::models::figures::{Columns, Drawn, Draws, SINGLES};
 use crate::eval::models::folds::{FOLDS, Folds};
 use crate::eval::models::grid::{Grid, Point};
 use crate::eval::models::protocol::{POLICIES, Played, SHARES, singles};
@@ -44,16 +44,6 @@ pub enum Partition {
     NearestTask(Vec<Option<usize>>),
     /// The clusters of the embeddings: one of these numbers, whichever does best.
     Clusters(Vec<usize>),
-}
-
-impl Partition {
-    /// The labels that it begins with.
-    pub(super) fn labels(&self) -> Option<&Kinds> {
-        match self {
-            Self::Intents(kinds) | Self::Tasks(kinds) | Self::NearestTask(kinds) => Some(kinds),
-            Self::Clusters(_) => None,
-        }
-    }
 }
 
 /// Why nothing can be compared.
@@ -135,7 +125,7 @@ pub struct Line {
     /// What it costs to keep most of the best single model's quality.
     #[serde(serialize_with = "by_share")]
     pub at: Vec<At>,
-    /// The parameters that the folds chose.
+    /// The parameters that each fold chose.
     pub chosen: Vec<String>,
     /// Quality over cost, on judged rows, from the least budget to the largest.
     pub curve: Vec<Point>,
@@ -181,6 +171,19 @@ impl Report {
     /// The way of routing with a key.
     pub fn line(&self, key: &str) -> Option<&Line> {
         self.routing.iter().find(|line| line.key == key)
+    }
+
+    /// The number of clusters that most folds chose; of equally many, the smallest.
+    pub fn clusters(&self) -> Option<usize> {
+        let counts = |line: &Line| -> Vec<usize> {
+            let first = |label: &String| label.strip_suffix(CLUSTERS)?.parse().ok();
+            line.chosen.iter().filter_map(first).collect()
+        };
+        let mut counts = self.routing.iter().map(counts).find(|found| !found.is_empty())?;
+        counts.sort_unstable();
+        let runs = counts.chunk_by(|left, right| left == right);
+        runs.max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])))
+            .map(|run| run[0])
     }
 }
 
@@ -238,7 +241,7 @@ fn told(ground: Ground<'_>, ways: &[Way], draws: &Draws) -> Report {
     let grid = ground.grid;
     let all: Vec<usize> = (0..grid.len()).collect();
     let whole = singles(ground, &all);
-    let named = |model: usize, point: &dyn Fn(&crate::eval::models::figures::Drawn) -> Point| Single {
+    let named = |model: usize, point: &dyn Fn(&Drawn) -> Point| Single {
         name: grid.models()[model].clone(),
         quality: draws.estimate(|drawn| point(drawn).quality),
         cost_usd: grid.is_priced().then(|| draws.estimate(|drawn| point(drawn).cost)),
@@ -274,8 +277,6 @@ fn line(way: &Way, place: usize, mix: Option<usize>, draws: &Draws) -> Line {
         hindsight_cost_share: draws.all.ways[place].at[share].hindsight,
     };
     let is_priced = mix.is_some();
-    let mut chosen = way.played.chosen.clone();
-    chosen.dedup();
     Line {
         key: way.key,
         title: way.title.clone(),
@@ -287,7 +288,7 @@ fn line(way: &Way, place: usize, mix: Option<usize>, draws: &Draws) -> Line {
             .filter(|mix| *mix != place)
             .map(|mix| draws.estimate(|drawn| drawn.ways[place].area - drawn.ways[mix].area)),
         at: if is_priced { (0..SHARES.len()).map(at).collect() } else { Vec::new() },
-        chosen,
+        chosen: way.played.chosen.clone(),
         curve: if is_priced { draws.all.ways[place].curve.clone() } else { Vec::new() },
     }
 }

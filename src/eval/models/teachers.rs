@@ -30,11 +30,9 @@ pub(super) enum Teacher<'a> {
 /// What models are compared by in a table.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum By {
-    /// The mean.
-    Mean,
     /// The lower bound of its interval: what the router does.
     LowerBound,
-    /// The mean, drawn to that over all prompts as if so many more had been seen.
+    /// The mean, drawn to that over all prompts as if so many more answers like those had been seen.
     Shrunk(f64),
 }
 
@@ -160,7 +158,6 @@ impl By {
             return overall;
         }
         match self {
-            Self::Mean => own,
             Self::LowerBound => Point {
                 quality: lower_bound(own.quality.clamp(0.0, 1.0), kind.n),
                 ..own
@@ -269,10 +266,9 @@ mod tests {
         let all = Sum { quality: 50.0, cost: 0.0, n: 100.0 };
         let own = Sum { quality: 10.0, cost: 0.0, n: 10.0 };
         let quality = |by: By| by.estimate(own, all).quality;
-        assert!((quality(By::Mean) - 1.0).abs() < 1e-12);
         assert!((quality(By::Shrunk(10.0)) - 0.75).abs() < 1e-12);
         assert!(quality(By::LowerBound) < 0.75);
-        let none = By::Mean.estimate(Sum::default(), all);
+        let none = By::LowerBound.estimate(Sum::default(), all);
         assert!((none.quality - 0.5).abs() < 1e-12);
     }
 }

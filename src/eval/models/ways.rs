@@ -1,5 +1,6 @@
 //! The ways of routing that are compared.
 
+use rand::RngExt;
 use rand::rngs::StdRng;
 
 use crate::eval::as_f64;
@@ -7,7 +8,7 @@ use crate::eval::models::cells::{Cells, ROWS_A_CLUSTER_MIN};
 use crate::eval::models::folds::{FOLDS, Folds};
 use crate::eval::models::grid::Point;
 use crate::eval::models::neighbours::{COUNTS, Neighbours};
-use crate::eval::models::protocol::{Played, Setting, Trade, play};
+use crate::eval::models::protocol::{POLICIES, Played, Setting, Trade, play};
 use crate::eval::models::report::{Input, Partition, Role};
 use crate::eval::models::ridge::{Ridge, STRENGTHS};
 use crate::eval::models::teachers::{By, Ground, Teacher};
@@ -15,6 +16,9 @@ use crate::vector::Vectors;
 
 /// How often kinds are shuffled; the control is the mean of it.
 const SHUFFLES: usize = 5;
+
+/// Strengths by which small kinds are drawn to all prompts, in rows.
+const SHRUNK_BY: [f64; 3] = [10.0, 30.0, 100.0];
 
 /// What one way of routing came to.
 #[derive(Debug, Clone)]
@@ -65,7 +69,6 @@ impl Kind {
 
 impl Ways {
     pub(super) fn prepare(ground: Ground<'_>, input: Input<'_>, chance: &mut StdRng) -> Self {
-        use rand::RngExt;
         let seed = chance.random();
         let kind = |it: &Partition| Kind::of(it, input.vectors, ground.folds, seed);
         let kinds = kind(input.kinds);
@@ -89,69 +92,87 @@ impl Ways {
             role,
             played: play(ground, settings),
         };
-        let name = self.kinds.name;
         let mut ways = Vec::new();
         if ground.grid.is_priced() {
             let nobody = [setting(String::new(), Teacher::Nobody)];
-            ways.push(way("mix", "random mix of single models".to_owned(), Role::Control, &nobody));
+            let title = "random mix of single models".to_owned();
+            ways.push(way("mix", title, Role::Control, &nobody));
         }
         ways.push(self.play_shuffled(ground));
-        let table = table(&self.kinds.cells, By::LowerBound);
-        ways.push(way("table", format!("table by {name}"), Role::Router, &table));
-        if ground.grid.is_priced() {
-            let bars: Vec<Setting<'_>> = table
-                .into_iter()
-                .map(|setting| Setting { trade: Trade::Bar, ..setting })
-                .collect();
-            let title = format!("table by {name}, cheapest over a bar");
-            ways.push(way("table_over_bar", title, Role::Router, &bars));
-        }
-        for by in [By::Mean, By::Shrunk(10.0), By::Shrunk(30.0), By::Shrunk(100.0)] {
-            let key = match by { By::Mean => "x_mean", By::Shrunk(10.0) => "x_shrunk10", By::Shrunk(30.0) => "x_shrunk30", _ => "x_shrunk100" };
-            ways.push(way(key, format!("table {by:?}"), Role::Router, &self::table(&self.kinds.cells, by)));
-        }
+        ways.extend(self.play_table(ground));
         for other in &self.others {
-            let table = self::table(&other.cells, By::LowerBound);
-            ways.push(way(other.key, format!("table by {}", other.name), Role::Router, &table));
+            let table = table(&other.cells, By::LowerBound);
+            let title = format!("table by {}", other.name);
+            ways.push(way(other.key, title, Role::Router, &table));
         }
-        let n_least = ground.grid.len() * (FOLDS - 2) / FOLDS;
-        let near: Vec<Setting<'_>> = COUNTS
-            .into_iter()
-            .filter(|k| *k <= n_least / 2)
-            .map(|k| setting(format!("k = {k}"), Teacher::Neighbours(&self.near, k)))
-            .collect();
-        ways.push(way("knn", "nearest neighbours".to_owned(), Role::NotInRouter, &near));
-        let ridge = STRENGTHS.map(|it| setting(format!("penalty {it}"), Teacher::Ridge(&self.ridge, it)));
-        ways.push(way("regression", "linear regression".to_owned(), Role::NotInRouter, &ridge));
+        ways.push(way(
+            "knn",
+            "nearest neighbours".to_owned(),
+            Role::NotInRouter,
+            &self.neighbours(ground.grid.len()),
+        ));
+        let ridge = STRENGTHS
+            .map(|it| setting(format!("penalty {it}"), Teacher::Ridge(&self.ridge, it)));
+        let title = "linear regression on embeddings".to_owned();
+        ways.push(way("regression", title, Role::NotInRouter, &ridge));
         let oracle = [setting(String::new(), Teacher::Oracle)];
         ways.push(way("oracle", "oracle".to_owned(), Role::Hindsight, &oracle));
         ways
     }
 
+    /// The table that is judged: as the router reads it, over a bar, and with small kinds drawn to all.
+    fn play_table(&self, ground: Ground<'_>) -> Vec<Way> {
+        let Kind { name, cells, .. } = &self.kinds;
+        let by_bound = table(cells, By::LowerBound);
+        let shrunk: Vec<Setting<'_>> = SHRUNK_BY
+            .into_iter()
+            .flat_map(|strength| table(cells, By::Shrunk(strength)))
+            .collect();
+        let way = |key, rest: &str, role, settings: &[Setting<'_>]| Way {
+            key,
+            title: format!("table by {name}{rest}"),
+            role,
+            played: play(ground, settings),
+        };
+        let mut ways = vec![
+            way("table", "", Role::Router, &by_bound),
+            way("table_shrunk", ", small kinds drawn to all", Role::NotInRouter, &shrunk),
+        ];
+        if ground.grid.is_priced() {
+            let over_bar = |setting| Setting {
+                trade: Trade::Bar,
+                ..setting
+            };
+            let over_bar: Vec<Setting<'_>> = by_bound.into_iter().map(over_bar).collect();
+            ways.push(way("table_over_bar", ", cheapest over a bar", Role::Router, &over_bar));
+        }
+        ways
+    }
+
+    fn neighbours(&self, n_rows: usize) -> Vec<Setting<'_>> {
+        let n_least = n_rows * (FOLDS - 2) / FOLDS;
+        let fitting = COUNTS.into_iter().filter(|k| *k <= n_least / 2);
+        let setting = |k| setting(format!("k = {k}"), Teacher::Neighbours(&self.near, k));
+        fitting.map(setting).collect()
+    }
+
     /// The table once more, by kinds that mean nothing.
     fn play_shuffled(&self, ground: Ground<'_>) -> Way {
-        let mut turns = self.shuffled.iter().map(|cells| play(ground, &table(cells, By::LowerBound)));
-        let mut sum = turns.next().unwrap_or(Played {
-            chosen: Vec::new(),
-            points: Vec::new(),
-        });
-        for turn in turns {
-            for (sum, point) in sum.points.iter_mut().zip(turn.points) {
-                sum.cost += point.cost;
-                sum.quality += point.quality;
+        let mut sum = vec![Point::default(); ground.grid.len() * POLICIES];
+        let mut chosen = Vec::new();
+        for cells in &self.shuffled {
+            let turn = play(ground, &table(cells, By::LowerBound));
+            for (sum, point) in sum.iter_mut().zip(turn.points) {
+                sum.cost += point.cost / as_f64(SHUFFLES);
+                sum.quality += point.quality / as_f64(SHUFFLES);
             }
-        }
-        for point in &mut sum.points {
-            *point = Point {
-                cost: point.cost / as_f64(SHUFFLES),
-                quality: point.quality / as_f64(SHUFFLES),
-            };
+            chosen = turn.chosen;
         }
         Way {
             key: "shuffled",
             title: "the same table, kinds shuffled".to_owned(),
             role: Role::Control,
-            played: sum,
+            played: Played { chosen, points: sum },
         }
     }
 }
@@ -172,7 +193,7 @@ fn setting(label: String, teacher: Teacher<'_>) -> Setting<'_> {
 /// How many clusters are tried of so many rows.
 pub fn cluster_counts(n_rows: usize) -> Vec<usize> {
     let n_training = n_rows * (FOLDS - 1) / FOLDS;
-    let powers = [4, 8, 16, 32, 64, 128].into_iter();
+    let powers = [4, 8, 16, 32, 64].into_iter();
     let found: Vec<usize> = powers
         .filter(|k| k * ROWS_A_CLUSTER_MIN <= n_training)
         .collect();
