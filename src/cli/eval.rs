@@ -43,7 +43,8 @@ enum Suite {
 pub(super) struct Arguments {
     #[command(subcommand)]
     suite: Option<Suite>,
-    /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}.
+    /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}. A file that is called like
+    /// a suite is given with its folder: ./models.
     #[arg(required = true, value_name = "DATA")]
     data: Vec<PathBuf>,
     /// The centroids: `assistant`, those in the binary, or a folder.

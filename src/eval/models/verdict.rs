@@ -52,7 +52,7 @@ impl Judge<'_> {
         let said = match sign(gain) {
             Sign::More => "pays: its quality over the range of costs is above",
             Sign::Less => "does not pay: its quality over the range of costs is below",
-            Sign::Neither => "does not pay: its quality over the range of costs is not above",
+            Sign::Neither => "is not shown to pay: its quality over the range of costs is not clearly above",
         };
         let mix = self.report.line("mix").and_then(|mix| mix.at(SPOKEN_OF));
         let shares = table.at(SPOKEN_OF).zip(mix).map(|(own, mix)| {
@@ -146,7 +146,7 @@ impl Judge<'_> {
         let said = match sign(gain) {
             Sign::More => "is better than",
             Sign::Less => "is worse than",
-            Sign::Neither => "is not better than",
+            Sign::Neither => "is not clearly better than",
         };
         format!(
             "Costs are not known, so only quality is compared. Routing with the {} {said} {} for everything ({}).",

@@ -48,9 +48,9 @@ struct Kind {
 impl Kind {
     fn of(partition: &Partition, vectors: &Vectors, folds: &Folds, seed: u64) -> Self {
         let (key, name) = match partition {
-            Partition::Intents(_) => ("table_by_intents", "the centroids' intents"),
-            Partition::Tasks(_) => ("table_by_task", "the rows' own tasks"),
-            Partition::NearestTask(_) => ("table_by_nearest_task", "the nearest task"),
+            Partition::Intents(_) => ("table_by_intents", "intents"),
+            Partition::Tasks(_) => ("table_by_task", "given tasks"),
+            Partition::NearestTask(_) => ("table_by_nearest_task", "nearest task"),
             Partition::Clusters(_) => ("table_by_clusters", "clusters"),
         };
         let cells = match partition {
@@ -95,7 +95,7 @@ impl Ways {
         let mut ways = Vec::new();
         if ground.grid.is_priced() {
             let nobody = [setting(String::new(), Teacher::Nobody)];
-            let title = "random mix of single models".to_owned();
+            let title = "random mix".to_owned();
             ways.push(way("mix", title, Role::Control, &nobody));
         }
         ways.push(self.play_shuffled(ground));
@@ -113,7 +113,7 @@ impl Ways {
         ));
         let ridge = STRENGTHS
             .map(|it| setting(format!("penalty {it}"), Teacher::Ridge(&self.ridge, it)));
-        let title = "linear regression on embeddings".to_owned();
+        let title = "linear regression".to_owned();
         ways.push(way("regression", title, Role::NotInRouter, &ridge));
         let oracle = [setting(String::new(), Teacher::Oracle)];
         ways.push(way("oracle", "oracle".to_owned(), Role::Hindsight, &oracle));
@@ -136,7 +136,7 @@ impl Ways {
         };
         let mut ways = vec![
             way("table", "", Role::Router, &by_bound),
-            way("table_shrunk", ", small kinds drawn to all", Role::NotInRouter, &shrunk),
+            way("table_shrunk", ", shrunk", Role::NotInRouter, &shrunk),
         ];
         if ground.grid.is_priced() {
             let over_bar = |setting| Setting {
@@ -144,7 +144,7 @@ impl Ways {
                 ..setting
             };
             let over_bar: Vec<Setting<'_>> = by_bound.into_iter().map(over_bar).collect();
-            ways.push(way("table_over_bar", ", cheapest over a bar", Role::Router, &over_bar));
+            ways.push(way("table_over_bar", ", over a bar", Role::Router, &over_bar));
         }
         ways
     }
@@ -170,7 +170,7 @@ impl Ways {
         }
         Way {
             key: "shuffled",
-            title: "the same table, kinds shuffled".to_owned(),
+            title: "table, kinds shuffled".to_owned(),
             role: Role::Control,
             played: Played { chosen, points: sum },
         }

@@ -16,7 +16,8 @@ pub(super) fn of(findings: &Findings) -> String {
     parts.push(routing(&report.routing));
     parts.push(format!(
         "{} rows, each judged once by what the other {} fifths taught; 95% intervals over rows.\n\
-         Cost and quality are shares of {}'s; what was aimed at stands above, what was reached in brackets.",
+         Cost is a share of {}'s, at the share of its quality that was aimed at; what was reached stands in brackets.\n\
+         router: what the router can do; control: what it must beat; beside: what else could be had.",
         report.n_rows,
         report.folds - 1,
         report.best_single.name
@@ -102,8 +103,8 @@ pub(super) const fn role(role: Role) -> &'static str {
     match role {
         Role::Router => "router",
         Role::Control => "control",
-        Role::NotInRouter => "not in the router",
-        Role::Hindsight => "knows the answers",
+        Role::NotInRouter => "beside",
+        Role::Hindsight => "hindsight",
     }
 }
 
