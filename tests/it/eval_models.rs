@@ -36,19 +36,31 @@ fn report(arguments: &[&str]) -> Value {
     serde_json::from_str(&out(&eval(&all))).unwrap()
 }
 
-/// The path of every key; elements of lists are one, and names of models and intents are left out.
+/// Keys that are names from the data.
+const NAMED: [&str; 4] = [
+    "table.overall",
+    "table.intents",
+    "left_out.models",
+    "left_out.ungraded",
+];
+
+/// The path of every key. Ways of routing are all alike, so what is in them stands there once.
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             for (key, value) in object {
-                let path = format!("{path}.{key}");
-                if !["table.overall", "table.intents", "left_out.models", "left_out.ungraded"]
-                    .iter()
-                    .any(|named| path.ends_with(named))
-                {
-                    keys(value, &path, found);
+                let own = format!("{path}.{key}");
+                let is_named = NAMED.iter().any(|named| own.ends_with(named));
+                let is_alike = [".routing", ".routing.*.at"].contains(&path);
+                let inside = if is_alike {
+                    format!("{path}.*")
+                } else {
+                    own.clone()
+                };
+                if !is_named {
+                    keys(value, &inside, found);
                 }
-                found.insert(path);
+                found.insert(own);
             }
         }
         Value::Array(list) => {
@@ -73,7 +85,10 @@ fn the_keys_of_the_report_are_committed() {
 #[test]
 fn a_table_a_page_and_a_report_come_of_the_committed_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let (table, page) = (folder.path().join("quality.json"), folder.path().join("page.html"));
+    let (table, page) = (
+        folder.path().join("quality.json"),
+        folder.path().join("page.html"),
+    );
     let told = out(&eval(&[
         SIMULATED,
         "--out",
@@ -81,12 +96,18 @@ fn a_table_a_page_and_a_report_come_of_the_committed_answers() {
         "--html",
         page.to_str().unwrap(),
     ]));
-    assert!(told.contains("random mix") && told.contains("oracle"), "{told}");
+    assert!(
+        told.contains("random mix") && told.contains("oracle"),
+        "{told}"
+    );
     let table: QualityTable = serde_json::from_slice(&fs::read(table).unwrap()).unwrap();
     assert_eq!(table.version, QUALITY_VERSION);
     let sql = "sql".parse().unwrap();
     let measured = table.of(Some(&sql), "heron-code").unwrap();
-    assert!(measured.low < measured.mean && 5 < measured.n, "{measured:?}");
+    assert!(
+        measured.low < measured.mean && 5 < measured.n,
+        "{measured:?}"
+    );
     assert_eq!(table.of(Some(&sql), "nobody"), None);
     let page = fs::read_to_string(page).unwrap();
     assert!(page.contains("<svg") && !page.contains("<script") && !page.contains("src="));
@@ -113,8 +134,14 @@ fn bad_rows_are_told_and_ungraded_ones_counted() {
     fs::write(&path, rows).unwrap();
     let output = semroute(&["eval", "models", path.to_str().unwrap(), "--json"]);
     let told = err(&output);
-    assert!(told.contains("results.jsonl:97: `models.wren-mini.score` is 3"), "{told}");
-    assert!(told.contains("1 of 97 rows lack the score of a model"), "{told}");
+    assert!(
+        told.contains("results.jsonl:97: `models.wren-mini.score` is 3"),
+        "{told}"
+    );
+    assert!(
+        told.contains("1 of 97 rows lack the score of a model"),
+        "{told}"
+    );
     let report: Value = serde_json::from_str(&out(&output)).unwrap();
     assert_eq!(report["data"]["n_rejected"], 1);
     assert_eq!(report["data"]["left_out"]["n_rows"], 1);
@@ -130,10 +157,22 @@ fn a_missing_cost_is_unknown_and_no_cost_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("results.jsonl");
     let rows = fs::read_to_string(SIMULATED).unwrap();
-    fs::write(&path, rows.replacen("\"cost_usd\": ", "\"cost_usd\": null, \"was\": ", 1)).unwrap();
+    fs::write(
+        &path,
+        rows.replacen("\"cost_usd\": ", "\"cost_usd\": null, \"was\": ", 1),
+    )
+    .unwrap();
     let output = semroute(&["eval", "models", path.to_str().unwrap()]);
-    assert!(err(&output).contains("costs are unknown, not 0"), "{}", err(&output));
-    assert!(out(&output).contains("Costs are not known"), "{}", out(&output));
+    assert!(
+        err(&output).contains("costs are unknown, not 0"),
+        "{}",
+        err(&output)
+    );
+    assert!(
+        out(&output).contains("Costs are not known"),
+        "{}",
+        out(&output)
+    );
     let report = report(&[path.to_str().unwrap()]);
     assert_eq!(report["cost"], "unknown");
     assert!(report["models"][0]["cost_usd"].is_null());
@@ -146,16 +185,35 @@ fn clusters_become_intents_that_the_router_can_look_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (labels, set, table) = (path("labels.jsonl"), path("set"), path("quality.json"));
-    let refused = semroute(&["eval", "models", SIMULATED, "--by", "clusters:4", "--out", &table]);
+    let refused = semroute(&[
+        "eval",
+        "models",
+        SIMULATED,
+        "--by",
+        "clusters:4",
+        "--out",
+        &table,
+    ]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(err(&refused).contains("--write-labels"), "{}", err(&refused));
+    assert!(
+        err(&refused).contains("--write-labels"),
+        "{}",
+        err(&refused)
+    );
     eval(&[SIMULATED, "--by", "clusters:4", "--write-labels", &labels]);
-    let trained = semroute(&["train", &labels, "--out", &set, "--rule", "centroid", "--quiet"]);
+    let trained = semroute(&[
+        "train", &labels, "--out", &set, "--rule", "centroid", "--quiet",
+    ]);
     assert_eq!(trained.status.code(), Some(0), "{}", err(&trained));
     eval(&[SIMULATED, "--centroids", &set, "--out", &table]);
     let table: QualityTable = serde_json::from_slice(&fs::read(table).unwrap()).unwrap();
     assert_eq!(table.intents.len(), 4);
-    assert!(table.intents.keys().all(|name| name.as_str().starts_with("cluster-")));
+    assert!(
+        table
+            .intents
+            .keys()
+            .all(|name| name.as_str().starts_with("cluster-"))
+    );
 }
 
 #[test]
@@ -167,8 +225,20 @@ fn labels_that_the_centroids_cannot_find_make_no_table() {
     eval(&[SIMULATED, "--by", "task", "--out", table]);
     let path = folder.path().join("results.jsonl");
     let rows = fs::read_to_string(SIMULATED).unwrap();
-    fs::write(&path, rows.replace("\"task\": \"maths\"", "\"task\": \"sums\"")).unwrap();
-    let arguments = ["eval", "models", path.to_str().unwrap(), "--by", "task", "--out", table];
+    fs::write(
+        &path,
+        rows.replace("\"task\": \"maths\"", "\"task\": \"sums\""),
+    )
+    .unwrap();
+    let arguments = [
+        "eval",
+        "models",
+        path.to_str().unwrap(),
+        "--by",
+        "task",
+        "--out",
+        table,
+    ];
     let output = semroute(&arguments);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("labelled sums"), "{}", err(&output));

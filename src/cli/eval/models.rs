@@ -35,8 +35,8 @@ const TASK_KEY: &str = "task";
 /// Measure how good models are at each kind of prompt, and whether routing by it pays.
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
-    /// Files of graded answers, a line each: {"prompt": "…", "models": {"NAME": {"score": 0 to 1,
-    /// "cost_usd": …}}}.
+    /// Files of graded answers, a line each: {"prompt": "…", "models": {"NAME": {"score": 0.5}}},
+    /// scores from 0 to 1; beside a score its `cost_usd`, if it is known.
     #[arg(required = true, value_name = "RESULTS")]
     results: Vec<PathBuf>,
     /// The centroids that find intents: `assistant`, those in the binary, or a folder.
@@ -320,12 +320,7 @@ fn read(arguments: &Arguments, reporter: Reporter) -> anyhow::Result<(Answers, S
 }
 
 /// The intent of each row: its own label, or what the centroids find; none out of scope.
-fn intents(
-    by: By,
-    rows: &[Row],
-    vectors: &Vectors,
-    set: &CentroidSet,
-) -> Vec<Option<IntentName>> {
+fn intents(by: By, rows: &[Row], vectors: &Vectors, set: &CentroidSet) -> Vec<Option<IntentName>> {
     let found = rows.iter().zip(vectors.rows()).map(|(row, vector)| {
         if let Some(label) = own_label(by, row) {
             return Some(label.clone());
@@ -353,7 +348,10 @@ fn judge(arguments: &Arguments, graded: &Graded, compared: &Compared) -> anyhow:
     let mut vectors = Vectors::new(graded.vectors.dimensions());
     let mut texts = Vec::with_capacity(compared.rows.len());
     for row in &compared.rows {
-        let is_kept = graded.vectors.row(*row).is_some_and(|row| vectors.push(row));
+        let is_kept = graded
+            .vectors
+            .row(*row)
+            .is_some_and(|row| vectors.push(row));
         anyhow::ensure!(is_kept, "a vector is missing");
         texts.push(graded.answers.rows[*row].text.clone());
     }
@@ -393,7 +391,10 @@ fn partition(by: By, graded: &Graded, compared: &Compared) -> Option<Partition> 
     };
     match by {
         By::Intents => {
-            let intents = compared.rows.iter().map(|row| graded.intents[*row].as_ref());
+            let intents = compared
+                .rows
+                .iter()
+                .map(|row| graded.intents[*row].as_ref());
             Some(Partition::Intents(numbered(intents)))
         }
         By::Task => tasks().map(Partition::Tasks),

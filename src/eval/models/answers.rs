@@ -213,10 +213,7 @@ fn grade_of(name: &str, grade: &Value) -> Result<Option<Grade>, String> {
         None | Some(Value::Null) => Ok(None),
         Some(value) => match value.as_f64() {
             Some(number) if (0.0..=max).contains(&number) => Ok(Some(number)),
-            _ => Err(format!(
-                "`models.{name}.{key}` is {}; {what}",
-                shown(value)
-            )),
+            _ => Err(format!("`models.{name}.{key}` is {}; {what}", shown(value))),
         },
     };
     let score = number(

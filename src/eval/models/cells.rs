@@ -131,7 +131,9 @@ fn means(vectors: &Vectors, rows: &[usize], kinds: &Kinds) -> Vectors {
     }
     let mut found = Vectors::new(vectors.dimensions());
     for rows in own {
-        let weighted = rows.iter().filter_map(|row| Some((vectors.row(*row)?, 1.0)));
+        let weighted = rows
+            .iter()
+            .filter_map(|row| Some((vectors.row(*row)?, 1.0)));
         push(&mut found, weighted_direction(weighted).as_deref());
     }
     found
@@ -167,7 +169,11 @@ mod tests {
         for turn in 0..80_u8 {
             let tilt = f32::from(turn % 10) * 0.02;
             let (long, short) = ((1.0 - tilt * tilt).sqrt(), tilt);
-            let row = if turn < 40 { [long, short] } else { [short, long] };
+            let row = if turn < 40 {
+                [long, short]
+            } else {
+                [short, long]
+            };
             assert!(rows.push(&row));
         }
         rows

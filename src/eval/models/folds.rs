@@ -5,9 +5,9 @@
 
 use std::collections::BTreeMap;
 
+use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
-use rand::SeedableRng;
 
 /// So many parts: a fifth is judged by what the other four taught.
 pub(super) const FOLDS: usize = 5;

@@ -68,9 +68,15 @@ impl Compared {
             }
         }
         let is_whole = |row: &Row| models.iter().all(|model| row.grades.contains_key(model));
-        let compared: Vec<usize> = (0..rows.len()).filter(|index| is_whole(&rows[*index])).collect();
+        let compared: Vec<usize> = (0..rows.len())
+            .filter(|index| is_whole(&rows[*index]))
+            .collect();
         left_out.n_rows = rows.len() - compared.len();
-        let grid = Grid::of(models, compared.iter().map(|index| &rows[*index]), &mut left_out);
+        let grid = Grid::of(
+            models,
+            compared.iter().map(|index| &rows[*index]),
+            &mut left_out,
+        );
         Self {
             grid,
             rows: compared,
@@ -90,13 +96,12 @@ impl Grid {
         for row in rows {
             for grade in models.iter().filter_map(|model| row.grades.get(model)) {
                 scores.push(grade.score);
-                match grade.cost_usd {
-                    Some(cost) => costs.push(cost),
-                    None => {
-                        left_out.unknown_costs += 1;
-                        let place = || format!("{}:{}", row.file, row.line);
-                        left_out.first_unknown_cost.get_or_insert_with(place);
-                    }
+                if let Some(cost) = grade.cost_usd {
+                    costs.push(cost);
+                } else {
+                    left_out.unknown_costs += 1;
+                    let place = || format!("{}:{}", row.file, row.line);
+                    left_out.first_unknown_cost.get_or_insert_with(place);
                 }
             }
         }
@@ -114,7 +119,10 @@ impl Grid {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.scores.len().checked_div(self.models.len()).unwrap_or(0)
+        self.scores
+            .len()
+            .checked_div(self.models.len())
+            .unwrap_or(0)
     }
 
     /// Whether there is no row.
@@ -208,7 +216,10 @@ mod tests {
         assert_eq!(found.rows, [0, 2]);
         assert_eq!(found.left_out.n_rows, 1);
         assert_eq!(found.left_out.ungraded["b"], 1);
-        assert_eq!(found.left_out.models["c"], 1, "one of three rows is too few");
+        assert_eq!(
+            found.left_out.models["c"], 1,
+            "one of three rows is too few"
+        );
         assert!((found.grid.point(1, &[0, 1]).cost - 2.0).abs() < 1e-12);
     }
 
@@ -220,6 +231,9 @@ mod tests {
         );
         assert!(!found.grid.is_priced());
         assert_eq!(found.left_out.unknown_costs, 1);
-        assert_eq!(found.left_out.first_unknown_cost.as_deref(), Some("rows.jsonl:2"));
+        assert_eq!(
+            found.left_out.first_unknown_cost.as_deref(),
+            Some("rows.jsonl:2")
+        );
     }
 }

@@ -43,7 +43,10 @@ impl Hull {
         });
         let mut corners: Vec<Corner> = Vec::new();
         for next in sorted {
-            if corners.last().is_some_and(|last| next.point.quality <= last.point.quality) {
+            if corners
+                .last()
+                .is_some_and(|last| next.point.quality <= last.point.quality)
+            {
                 continue;
             }
             while let [.., before, last] = corners.as_slice()
@@ -112,7 +115,11 @@ impl Hull {
 fn gain(from: &Corner, to: &Corner) -> f64 {
     let cost = to.point.cost - from.point.cost;
     let quality = to.point.quality - from.point.quality;
-    if cost <= 0.0 { f64::INFINITY } else { quality / cost }
+    if cost <= 0.0 {
+        f64::INFINITY
+    } else {
+        quality / cost
+    }
 }
 
 /// The mean quality over a range of costs along points: straight between them, level before the first
@@ -149,7 +156,8 @@ fn at_cost(points: &[Point], cost: f64) -> f64 {
         None => points.last().map_or(0.0, |point| point.quality),
         Some(place) => {
             let (from, to) = (points[place - 1], points[place]);
-            from.towards(to, (cost - from.cost) / (to.cost - from.cost)).quality
+            from.towards(to, (cost - from.cost) / (to.cost - from.cost))
+                .quality
         }
     }
 }
@@ -177,7 +185,12 @@ mod tests {
 
     #[test]
     fn a_model_below_the_line_between_two_others_is_never_used() {
-        let hull = Hull::of(&[point(1.0, 0.5), point(2.0, 0.55), point(3.0, 0.9), point(4.0, 0.8)]);
+        let hull = Hull::of(&[
+            point(1.0, 0.5),
+            point(2.0, 0.55),
+            point(3.0, 0.9),
+            point(4.0, 0.8),
+        ]);
         let used: Vec<usize> = hull.corners.iter().map(|corner| corner.way).collect();
         assert_eq!(used, [0, 2]);
     }
@@ -189,8 +202,16 @@ mod tests {
         assert_eq!((mix.from, mix.to), (0, 1));
         assert!((mix.share - 0.5).abs() < 1e-12);
         assert!((hull.point(mix).cost - 2.0).abs() < 1e-12);
-        assert_eq!(hull.within(0.1).to, 0, "nothing is cheaper than the cheapest");
-        assert_eq!(hull.reaching(1.0).from, 1, "nothing is better than the best");
+        assert_eq!(
+            hull.within(0.1).to,
+            0,
+            "nothing is cheaper than the cheapest"
+        );
+        assert_eq!(
+            hull.reaching(1.0).from,
+            1,
+            "nothing is better than the best"
+        );
     }
 
     #[test]

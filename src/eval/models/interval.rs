@@ -1,6 +1,6 @@
 //! The interval of a mean score.
 //!
-//! Wilson's score interval (Wilson 1927; Brown, Cai and DasGupta 2001 compare it with others). For
+//! Wilson's score interval (Wilson 1927; compared with others by Brown, Cai and `DasGupta` 2001). For
 //! answers that are right or wrong it covers the true share about as often as it says, also of few
 //! answers and near 0 and 1, where the mean plus or minus two standard errors does not. Scores
 //! between 0 and 1 vary by less: no variable on 0 to 1 with the mean p has a variance above p(1 − p)
@@ -50,7 +50,9 @@ impl Interval {
     fn around(mean: f64, n: f64) -> Self {
         let square = STANDARD_ERRORS * STANDARD_ERRORS;
         let middle = (mean + square / (2.0 * n)) / (1.0 + square / n);
-        let spread = (mean * (1.0 - mean) / n + square / (4.0 * n * n)).max(0.0).sqrt();
+        let spread = (mean * (1.0 - mean) / n + square / (4.0 * n * n))
+            .max(0.0)
+            .sqrt();
         let half = STANDARD_ERRORS / (1.0 + square / n) * spread;
         Self {
             low: (middle - half).clamp(0.0, mean),

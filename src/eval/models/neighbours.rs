@@ -59,7 +59,11 @@ mod tests {
         let vectors = Vectors::from_flat(2, rows).unwrap();
         let folds = Folds::deal(["a", "b", "c", "A"].into_iter(), 1);
         let near = Neighbours::find(&vectors, &folds);
-        assert_eq!(near.of(0).collect::<Vec<_>>(), [1, 2], "the fourth has its text");
+        assert_eq!(
+            near.of(0).collect::<Vec<_>>(),
+            [1, 2],
+            "the fourth has its text"
+        );
         assert_eq!(near.of(2).collect::<Vec<_>>(), [1, 3, 0]);
     }
 }

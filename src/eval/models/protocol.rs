@@ -81,7 +81,12 @@ pub(super) fn play(ground: Ground<'_>, settings: &[Setting<'_>]) -> Played {
     let mut chosen = Vec::with_capacity(FOLDS);
     for (fold, (label, own)) in folds.into_iter().enumerate() {
         chosen.push(label);
-        for (row, own) in ground.folds.judged(fold).into_iter().zip(own.chunks_exact(POLICIES)) {
+        for (row, own) in ground
+            .folds
+            .judged(fold)
+            .into_iter()
+            .zip(own.chunks_exact(POLICIES))
+        {
             points[row * POLICIES..][..POLICIES].copy_from_slice(own);
         }
     }
@@ -91,7 +96,9 @@ pub(super) fn play(ground: Ground<'_>, settings: &[Setting<'_>]) -> Played {
 /// The single models that the training part of a fold points at. There must be a model.
 pub(super) fn singles(ground: Ground<'_>, training: &[usize]) -> Singles {
     let n_models = ground.grid.models().len();
-    let points: Vec<Point> = (0..n_models).map(|it| ground.grid.point(it, training)).collect();
+    let points: Vec<Point> = (0..n_models)
+        .map(|it| ground.grid.point(it, training))
+        .collect();
     let by = |better: &dyn Fn(&Point, &Point) -> bool| {
         let mut best = 0;
         for model in 1..n_models {
@@ -134,7 +141,9 @@ impl<'a> Lesson<'a> {
                 best = Some((area, &setting.label, self.judged(&ways, &hull)));
             }
         }
-        best.map_or_else(Default::default, |(_, label, points)| (label.to_owned(), points))
+        best.map_or_else(Default::default, |(_, label, points)| {
+            (label.to_owned(), points)
+        })
     }
 
     /// The model of each row, in every way that a setting has.
@@ -142,7 +151,9 @@ impl<'a> Lesson<'a> {
         let n_models = self.ground.grid.models().len();
         if let Teacher::Nobody = setting.teacher {
             let models = 0..u16::try_from(n_models).unwrap_or(u16::MAX);
-            return models.map(|model| vec![model; self.ground.grid.len()]).collect();
+            return models
+                .map(|model| vec![model; self.ground.grid.len()])
+                .collect();
         }
         let estimates = self.ground.estimates(&setting.teacher, self.fold);
         let weighings = match setting.trade {
@@ -155,7 +166,8 @@ impl<'a> Lesson<'a> {
 
     /// What each way comes to on the training part.
     fn points(&self, ways: &[Vec<u16>]) -> Vec<Point> {
-        let point = |way: &Vec<u16>| Point::mean(self.training.iter().map(|row| self.point(way, *row)));
+        let point =
+            |way: &Vec<u16>| Point::mean(self.training.iter().map(|row| self.point(way, *row)));
         ways.par_iter().map(point).collect()
     }
 

@@ -11,8 +11,8 @@ use crate::eval::models::folds::{FOLDS, Folds};
 use crate::eval::models::grid::{Grid, Point};
 use crate::eval::models::protocol::{POLICIES, Played, SHARES, singles};
 use crate::eval::models::teachers::Ground;
-use crate::eval::models::ways::{Ways, Way};
 use crate::eval::models::verdict;
+use crate::eval::models::ways::{Way, Ways};
 use crate::vector::Vectors;
 
 /// Fewer rows cannot be dealt to folds that say anything.
@@ -179,7 +179,11 @@ impl Report {
             let first = |label: &String| label.strip_suffix(CLUSTERS)?.parse().ok();
             line.chosen.iter().filter_map(first).collect()
         };
-        let mut counts = self.routing.iter().map(counts).find(|found| !found.is_empty())?;
+        let mut counts = self
+            .routing
+            .iter()
+            .map(counts)
+            .find(|found| !found.is_empty())?;
         counts.sort_unstable();
         let runs = counts.chunk_by(|left, right| left == right);
         runs.max_by_key(|run| (run.len(), std::cmp::Reverse(run[0])))
@@ -244,7 +248,9 @@ fn told(ground: Ground<'_>, ways: &[Way], draws: &Draws) -> Report {
     let named = |model: usize, point: &dyn Fn(&Drawn) -> Point| Single {
         name: grid.models()[model].clone(),
         quality: draws.estimate(|drawn| point(drawn).quality),
-        cost_usd: grid.is_priced().then(|| draws.estimate(|drawn| point(drawn).cost)),
+        cost_usd: grid
+            .is_priced()
+            .then(|| draws.estimate(|drawn| point(drawn).cost)),
     };
     let mut models: Vec<Single> = (0..grid.models().len())
         .map(|model| named(model, &|drawn| drawn.models[model]))
@@ -255,7 +261,11 @@ fn told(ground: Ground<'_>, ways: &[Way], draws: &Draws) -> Report {
         n_rows: grid.len(),
         folds: FOLDS,
         seed: 0,
-        cost: if grid.is_priced() { Cost::Known } else { Cost::Unknown },
+        cost: if grid.is_priced() {
+            Cost::Known
+        } else {
+            Cost::Unknown
+        },
         models,
         best_single: named(whole.best, &|drawn| drawn.best),
         cheapest: grid
@@ -287,9 +297,17 @@ fn line(way: &Way, place: usize, mix: Option<usize>, draws: &Draws) -> Line {
         area_over_mix: mix
             .filter(|mix| *mix != place)
             .map(|mix| draws.estimate(|drawn| drawn.ways[place].area - drawn.ways[mix].area)),
-        at: if is_priced { (0..SHARES.len()).map(at).collect() } else { Vec::new() },
+        at: if is_priced {
+            (0..SHARES.len()).map(at).collect()
+        } else {
+            Vec::new()
+        },
         chosen: way.played.chosen.clone(),
-        curve: if is_priced { draws.all.ways[place].curve.clone() } else { Vec::new() },
+        curve: if is_priced {
+            draws.all.ways[place].curve.clone()
+        } else {
+            Vec::new()
+        },
     }
 }
 
@@ -298,5 +316,8 @@ fn by_key<S: Serializer>(lines: &[Line], serializer: S) -> Result<S::Ok, S::Erro
 }
 
 fn by_share<S: Serializer>(at: &[At], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(at.iter().map(|at| (format!("{:.0}", at.wanted * 100.0), at)))
+    serializer.collect_map(
+        at.iter()
+            .map(|at| (format!("{:.0}", at.wanted * 100.0), at)),
+    )
 }

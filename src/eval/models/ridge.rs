@@ -4,8 +4,8 @@
 use rayon::prelude::*;
 
 use crate::eval::models::folds::FOLDS;
-use crate::eval::models::grid::{Grid, Point};
 use crate::eval::models::folds::Folds;
+use crate::eval::models::grid::{Grid, Point};
 use crate::eval::models::teachers::Ground;
 use crate::vector::Vectors;
 
@@ -63,7 +63,12 @@ impl Ridge {
         let size = self.vectors.dimensions() + 1;
         let mut squares = vec![0.0; size * size];
         let mut products = vec![0.0; size * n_targets];
-        for (_, moments) in self.folds.iter().enumerate().filter(|(fold, _)| !unseen.contains(fold)) {
+        for (_, moments) in self
+            .folds
+            .iter()
+            .enumerate()
+            .filter(|(fold, _)| !unseen.contains(fold))
+        {
             add(&mut squares, &moments.squares);
             add(&mut products, &moments.products);
         }
@@ -146,7 +151,9 @@ fn solve(matrix: &mut [f64], sides: &mut [f64], size: usize) {
         for (before, side) in above.chunks_exact(n_sides).enumerate() {
             add_scaled(own, side, -matrix[before * size + row]);
         }
-        own.iter_mut().for_each(|value| *value /= matrix[row * size + row]);
+        for value in own {
+            *value /= matrix[row * size + row];
+        }
     }
     for row in (0..size).rev() {
         let (upto, below) = sides.split_at_mut((row + 1) * n_sides);
@@ -154,7 +161,9 @@ fn solve(matrix: &mut [f64], sides: &mut [f64], size: usize) {
         for (after, side) in below.chunks_exact(n_sides).enumerate() {
             add_scaled(own, side, -matrix[row * size + row + 1 + after]);
         }
-        own.iter_mut().for_each(|value| *value /= matrix[row * size + row]);
+        for value in own {
+            *value /= matrix[row * size + row];
+        }
     }
 }
 

@@ -60,7 +60,8 @@ impl Ground<'_> {
     }
 
     fn truth(self) -> Vec<Point> {
-        let pairs = (0..self.grid.len()).flat_map(|row| (0..self.n_models()).map(move |it| (row, it)));
+        let pairs =
+            (0..self.grid.len()).flat_map(|row| (0..self.n_models()).map(move |it| (row, it)));
         pairs
             .map(|(row, model)| Point {
                 cost: self.grid.cost(row, model),
@@ -91,17 +92,20 @@ impl Ground<'_> {
         }
         let sum = |kind: usize, unseen: usize, model: usize| {
             let seen = (0..FOLDS).filter(|other| *other != fold && *other != unseen);
-            seen.fold(Sum::default(), |sum, seen| sum.and(sums[place(kind, seen) + model]))
+            seen.fold(Sum::default(), |sum, seen| {
+                sum.and(sums[place(kind, seen) + model])
+            })
         };
         let mut lines: Vec<Vec<Point>> = Vec::with_capacity((n_kinds + 1) * FOLDS);
         for (kind, unseen) in (0..=n_kinds).flat_map(|kind| (0..FOLDS).map(move |it| (kind, it))) {
-            let line = (0..n_models).map(|model| {
-                by.estimate(sum(kind, unseen, model), sum(n_kinds, unseen, model))
-            });
+            let line = (0..n_models)
+                .map(|model| by.estimate(sum(kind, unseen, model), sum(n_kinds, unseen, model)));
             lines.push(line.collect());
         }
         let of_row = |(row, kind): (usize, &Option<usize>)| {
-            lines[kind.unwrap_or(n_kinds) * FOLDS + self.folds.of(row)].iter().copied()
+            lines[kind.unwrap_or(n_kinds) * FOLDS + self.folds.of(row)]
+                .iter()
+                .copied()
         };
         kinds.iter().enumerate().flat_map(of_row).collect()
     }
@@ -244,9 +248,18 @@ mod tests {
     use super::*;
 
     const MODELS: [Point; 3] = [
-        Point { cost: 1.0, quality: 0.6 },
-        Point { cost: 2.0, quality: 0.8 },
-        Point { cost: 9.0, quality: 0.9 },
+        Point {
+            cost: 1.0,
+            quality: 0.6,
+        },
+        Point {
+            cost: 2.0,
+            quality: 0.8,
+        },
+        Point {
+            cost: 9.0,
+            quality: 0.9,
+        },
     ];
 
     #[test]
@@ -258,13 +271,24 @@ mod tests {
     #[test]
     fn a_bar_takes_the_cheapest_that_clears_it_and_the_best_where_none_does() {
         let choice = |bar| Weighing::Bar(bar).choice(&MODELS);
-        assert_eq!([choice(0.0), choice(0.7), choice(0.85), choice(0.99)], [0, 1, 2, 2]);
+        assert_eq!(
+            [choice(0.0), choice(0.7), choice(0.85), choice(0.99)],
+            [0, 1, 2, 2]
+        );
     }
 
     #[test]
     fn a_kind_of_few_rows_is_drawn_to_all_prompts() {
-        let all = Sum { quality: 50.0, cost: 0.0, n: 100.0 };
-        let own = Sum { quality: 10.0, cost: 0.0, n: 10.0 };
+        let all = Sum {
+            quality: 50.0,
+            cost: 0.0,
+            n: 100.0,
+        };
+        let own = Sum {
+            quality: 10.0,
+            cost: 0.0,
+            n: 10.0,
+        };
         let quality = |by: By| by.estimate(own, all).quality;
         assert!((quality(By::Shrunk(10.0)) - 0.75).abs() < 1e-12);
         assert!(quality(By::LowerBound) < 0.75);

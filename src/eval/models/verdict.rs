@@ -13,18 +13,25 @@ pub(super) fn of(report: &Report, draws: &Draws, ways: &[Way]) -> Vec<String> {
     let Some(table) = report.line("table") else {
         return Vec::new();
     };
-    let judge = Judge { report, draws, ways };
+    let judge = Judge {
+        report,
+        draws,
+        ways,
+    };
     let sentences = match report.cost {
         Cost::Known => vec![
             judge.one_model_for_all(),
             judge.against_mix(table),
             judge.against_shuffled(table),
-            judge.missed(table),
+            missed(table),
             judge.over_bar(),
             judge.better_kinds(),
             judge.better_routers(),
         ],
-        Cost::Unknown => vec![Some(judge.quality_alone(table)), judge.against_shuffled(table)],
+        Cost::Unknown => vec![
+            Some(judge.quality_alone(table)),
+            judge.against_shuffled(table),
+        ],
     };
     sentences.into_iter().flatten().collect()
 }
@@ -52,7 +59,9 @@ impl Judge<'_> {
         let said = match sign(gain) {
             Sign::More => "pays: its quality over the range of costs is above",
             Sign::Less => "does not pay: its quality over the range of costs is below",
-            Sign::Neither => "is not shown to pay: its quality over the range of costs is not clearly above",
+            Sign::Neither => {
+                "is not shown to pay: its quality over the range of costs is not clearly above"
+            }
         };
         let mix = self.report.line("mix").and_then(|mix| mix.at(SPOKEN_OF));
         let shares = table.at(SPOKEN_OF).zip(mix).map(|(own, mix)| {
@@ -85,19 +94,6 @@ impl Judge<'_> {
                 "With its kinds shuffled the {} does as well ({} for the true kinds): they say nothing about which model to take.",
                 table.title,
                 signed(gain)
-            )
-        })
-    }
-
-    fn missed(&self, table: &Line) -> Option<String> {
-        let missed = table.at.iter().filter(|at| at.quality_share.high < at.wanted);
-        let shares: Vec<String> = missed
-            .map(|at| format!("{:.0}% ({} reached)", at.wanted * 100.0, percent(at.quality_share)))
-            .collect();
-        (!shares.is_empty()).then(|| {
-            format!(
-                "On rows that had no say, it stays below what the training part promised at {}.",
-                shares.join(", ")
             )
         })
     }
@@ -141,7 +137,9 @@ impl Judge<'_> {
     fn quality_alone(&self, table: &Line) -> String {
         let place = self.place("table");
         let gain = self.draws.estimate(|drawn| {
-            place.map_or(0.0, |place| drawn.ways[place].best.quality - drawn.best.quality)
+            place.map_or(0.0, |place| {
+                drawn.ways[place].best.quality - drawn.best.quality
+            })
         });
         let said = match sign(gain) {
             Sign::More => "is better than",
@@ -174,6 +172,29 @@ impl Judge<'_> {
     fn place(&self, key: &str) -> Option<usize> {
         self.ways.iter().position(|way| way.key == key)
     }
+}
+
+/// Shares that were promised by the training part and not kept.
+fn missed(table: &Line) -> Option<String> {
+    let missed = table
+        .at
+        .iter()
+        .filter(|at| at.quality_share.high < at.wanted);
+    let shares: Vec<String> = missed
+        .map(|at| {
+            format!(
+                "{:.0}% ({} reached)",
+                at.wanted * 100.0,
+                percent(at.quality_share)
+            )
+        })
+        .collect();
+    (!shares.is_empty()).then(|| {
+        format!(
+            "On rows that had no say, it stays below what the training part promised at {}.",
+            shares.join(", ")
+        )
+    })
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -73,7 +73,13 @@ impl Ways {
         let kind = |it: &Partition| Kind::of(it, input.vectors, ground.folds, seed);
         let kinds = kind(input.kinds);
         let shuffled = (0..SHUFFLES)
-            .map(|_| kinds.cells.iter().map(|cells| cells.shuffled(chance)).collect())
+            .map(|_| {
+                kinds
+                    .cells
+                    .iter()
+                    .map(|cells| cells.shuffled(chance))
+                    .collect()
+            })
             .collect();
         Self {
             kinds,
@@ -111,8 +117,8 @@ impl Ways {
             Role::NotInRouter,
             &self.neighbours(ground.grid.len()),
         ));
-        let ridge = STRENGTHS
-            .map(|it| setting(format!("penalty {it}"), Teacher::Ridge(&self.ridge, it)));
+        let ridge =
+            STRENGTHS.map(|it| setting(format!("penalty {it}"), Teacher::Ridge(&self.ridge, it)));
         let title = "linear regression".to_owned();
         ways.push(way("regression", title, Role::NotInRouter, &ridge));
         let oracle = [setting(String::new(), Teacher::Oracle)];
@@ -144,7 +150,12 @@ impl Ways {
                 ..setting
             };
             let over_bar: Vec<Setting<'_>> = by_bound.into_iter().map(over_bar).collect();
-            ways.push(way("table_over_bar", ", over a bar", Role::Router, &over_bar));
+            ways.push(way(
+                "table_over_bar",
+                ", over a bar",
+                Role::Router,
+                &over_bar,
+            ));
         }
         ways
     }
@@ -172,7 +183,10 @@ impl Ways {
             key: "shuffled",
             title: "table, kinds shuffled".to_owned(),
             role: Role::Control,
-            played: Played { chosen, points: sum },
+            played: Played {
+                chosen,
+                points: sum,
+            },
         }
     }
 }

@@ -62,12 +62,19 @@ fn plot(report: &Report) -> Option<String> {
         })
         .collect();
     let curves = report.routing.iter().flat_map(|line| line.curve.iter());
-    let points: Vec<Point> = curves.copied().chain(dots.iter().map(|(_, dot)| *dot)).collect();
+    let points: Vec<Point> = curves
+        .copied()
+        .chain(dots.iter().map(|(_, dot)| *dot))
+        .collect();
     let scale = Scale::of(&points)?;
     let mut marks = scale.axes();
     for (place, line) in report.routing.iter().enumerate() {
         let colour = COLOURS[place % COLOURS.len()];
-        let dash = if place < COLOURS.len() { "" } else { " stroke-dasharray=\"6 3\"" };
+        let dash = if place < COLOURS.len() {
+            ""
+        } else {
+            " stroke-dasharray=\"6 3\""
+        };
         let path: Vec<String> = line.curve.iter().map(|point| scale.place(*point)).collect();
         let _ = write!(
             marks,
@@ -139,7 +146,11 @@ impl Scale {
     }
 
     fn place(&self, point: Point) -> String {
-        format!("{:.1},{:.1}", self.across(point.cost), self.up(point.quality))
+        format!(
+            "{:.1},{:.1}",
+            self.across(point.cost),
+            self.up(point.quality)
+        )
     }
 
     /// Lines at the ends and three places between.
@@ -172,13 +183,10 @@ impl Scale {
 fn lines(report: &Report) -> String {
     let mut rows = String::new();
     for line in &report.routing {
-        let cells: String = cells(line)
-            .into_iter()
-            .map(|cell| format!("<td class=\"n\">{cell}</td>"))
-            .collect();
+        let cells = cells(line).join("</td><td class=\"n\">");
         let _ = write!(
             rows,
-            "<tr><td>{}</td><td class=\"faint\">{}</td>{cells}</tr>",
+            "<tr><td>{}</td><td class=\"faint\">{}</td><td class=\"n\">{cells}</td></tr>",
             escape(&line.title),
             role(line.role)
         );

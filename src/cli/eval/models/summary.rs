@@ -44,20 +44,29 @@ fn models(models: &[Single]) -> String {
         );
         vec![model.name.to_string(), figure(model.quality), cost]
     });
-    table(&["model", "quality", "USD for 1000 answers"], rows.collect())
+    table(
+        &["model", "quality", "USD for 1000 answers"],
+        rows.collect(),
+    )
 }
 
 /// The best model of each intent by the lower bound, beside the best of all prompts.
 fn intents(quality: &QualityTable) -> String {
     let best = |models: &std::collections::BTreeMap<_, Quality>| {
-        let mut sorted: Vec<_> = models.iter().map(|(name, it)| (format!("{name}"), *it)).collect();
+        let mut sorted: Vec<_> = models
+            .iter()
+            .map(|(name, it)| (format!("{name}"), *it))
+            .collect();
         sorted.sort_by(|left, right| right.1.low.total_cmp(&left.1.low));
         sorted.into_iter().next()
     };
     let row = |kind: String, models: &std::collections::BTreeMap<_, Quality>| {
         let (name, quality) = best(models)?;
         let n = quality.n.to_string();
-        let figure = format!("{:.3} ({:.3}–{:.3})", quality.mean, quality.low, quality.high);
+        let figure = format!(
+            "{:.3} ({:.3}–{:.3})",
+            quality.mean, quality.low, quality.high
+        );
         Some(vec![kind, n, name, figure])
     };
     let mut rows = Vec::new();
@@ -65,7 +74,10 @@ fn intents(quality: &QualityTable) -> String {
     for (intent, models) in &quality.intents {
         rows.extend(row(intent.to_string(), models));
     }
-    table(&["intent", "answers", "best by lower bound", "quality"], rows)
+    table(
+        &["intent", "answers", "best by lower bound", "quality"],
+        rows,
+    )
 }
 
 fn routing(lines: &[Line]) -> String {
@@ -83,7 +95,15 @@ fn routing(lines: &[Line]) -> String {
     });
     let is_priced = lines.iter().any(|line| line.area.is_some());
     let header: &[&str] = if is_priced {
-        &["routing", "", "quality over cost", "over the mix", "cost at 99%", "at 98%", "at 95%"]
+        &[
+            "routing",
+            "",
+            "quality over cost",
+            "over the mix",
+            "cost at 99%",
+            "at 98%",
+            "at 95%",
+        ]
     } else {
         &["routing", "", "quality"]
     };
@@ -109,9 +129,15 @@ pub(super) const fn role(role: Role) -> &'static str {
 }
 
 pub(super) fn figure(estimate: Estimate) -> String {
-    format!("{:.3} ({:.3}–{:.3})", estimate.value, estimate.low, estimate.high)
+    format!(
+        "{:.3} ({:.3}–{:.3})",
+        estimate.value, estimate.low, estimate.high
+    )
 }
 
 pub(super) fn signed(estimate: Estimate) -> String {
-    format!("{:+.3} ({:+.3} to {:+.3})", estimate.value, estimate.low, estimate.high)
+    format!(
+        "{:+.3} ({:+.3} to {:+.3})",
+        estimate.value, estimate.low, estimate.high
+    )
 }
