@@ -12,7 +12,7 @@ use crate::eval::as_f64;
 use crate::eval::models::folds::FOLDS;
 use crate::eval::models::grid::Point;
 use crate::eval::models::hull::{Hull, Mix};
-use crate::eval::models::teachers::{Ground, Teacher, bars, prices};
+use crate::eval::models::teachers::{Ground, Teacher, bars, prices, weights};
 
 /// Shares of the best single model's quality that are asked for.
 pub(super) const SHARES: [f64; 3] = [0.99, 0.98, 0.95];
@@ -41,6 +41,8 @@ pub(super) enum Trade {
     Price,
     /// By a quality that the cheapest model must reach.
     Bar,
+    /// By how cheap a model is against the cheapest.
+    Cheapness,
 }
 
 /// What came of it.
@@ -159,6 +161,7 @@ impl<'a> Lesson<'a> {
         let weighings = match setting.trade {
             Trade::Price => prices(self.high - self.low),
             Trade::Bar => bars(),
+            Trade::Cheapness => weights(),
         };
         let ways = weighings.into_par_iter();
         ways.map(|it| it.choices(&estimates, n_models)).collect()

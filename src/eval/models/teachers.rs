@@ -184,6 +184,9 @@ pub(super) enum Weighing {
     Price(f64),
     /// The cheapest that reaches this quality, or the best where none does.
     Bar(f64),
+    /// Quality, and how cheap it is against the cheapest (half, where it is twice as dear) times this:
+    /// the router's strategy `score`.
+    Cheapness(f64),
 }
 
 impl Weighing {
@@ -194,9 +197,10 @@ impl Weighing {
     }
 
     fn choice(self, row: &[Point]) -> u16 {
+        let least = row.iter().map(|it| it.cost).fold(f64::INFINITY, f64::min);
         let mut best = 0;
         for model in 1..row.len() {
-            if self.prefers(&row[model], &row[best]) {
+            if self.prefers(&row[model], &row[best], least) {
                 best = model;
             }
         }
@@ -204,13 +208,17 @@ impl Weighing {
     }
 
     /// Whether one is better than another. Of equals, the first stays.
-    fn prefers(self, one: &Point, other: &Point) -> bool {
+    fn prefers(self, one: &Point, other: &Point, least: f64) -> bool {
+        let is_worth_more = |worth: &dyn Fn(&Point) -> f64| {
+            let order = worth(one).total_cmp(&worth(other));
+            order.then(other.cost.total_cmp(&one.cost)).is_gt()
+        };
         match self {
-            Self::Price(price) => {
-                let worth = |it: &Point| it.quality - price * it.cost;
-                let order = worth(one).total_cmp(&worth(other));
-                order.then(other.cost.total_cmp(&one.cost)).is_gt()
-            }
+            Self::Price(price) => is_worth_more(&|it| it.quality - price * it.cost),
+            Self::Cheapness(weight) => is_worth_more(&|it| {
+                let cheapness = least / it.cost.max(f64::MIN_POSITIVE);
+                it.quality + weight * cheapness.min(1.0)
+            }),
             Self::Bar(bar) => match (bar <= one.quality, bar <= other.quality) {
                 (true, true) => one.cost < other.cost,
                 (false, false) => other.quality < one.quality,
@@ -226,6 +234,9 @@ const PRICES: usize = 64;
 const FIRST_DECADE: f64 = -3.0;
 const LAST_DECADE: f64 = 5.0;
 
+/// Weights end sooner: where being cheap counts a thousand times what quality does, nothing else counts.
+const LAST_WEIGHT_DECADE: f64 = 3.0;
+
 /// Prices to try, where the models' mean costs span this range; 0 first.
 pub(super) fn prices(range: f64) -> Vec<Weighing> {
     let mut found = vec![Weighing::Price(0.0)];
@@ -235,6 +246,17 @@ pub(super) fn prices(range: f64) -> Vec<Weighing> {
         found.extend((0..PRICES).map(|turn| Weighing::Price(price(turn))));
     }
     found
+}
+
+/// Weights of being cheap to try, from next to nothing to forbidding; 0 first.
+pub(super) fn weights() -> Vec<Weighing> {
+    let step = (LAST_WEIGHT_DECADE - FIRST_DECADE) / as_f64(PRICES - 1);
+    let weight = |turn| 10.0_f64.powf(FIRST_DECADE + step * as_f64(turn));
+    let weighings = (0..PRICES).map(|turn| Weighing::Cheapness(weight(turn)));
+    [Weighing::Cheapness(0.0)]
+        .into_iter()
+        .chain(weighings)
+        .collect()
 }
 
 /// Bars to try, evenly from 0 to 1.
@@ -275,6 +297,12 @@ mod tests {
             [choice(0.0), choice(0.7), choice(0.85), choice(0.99)],
             [0, 1, 2, 2]
         );
+    }
+
+    #[test]
+    fn the_score_weighs_how_cheap_a_model_is_against_the_cheapest() {
+        let choice = |weight| Weighing::Cheapness(weight).choice(&MODELS);
+        assert_eq!([choice(0.0), choice(0.3), choice(1.0)], [2, 1, 0]);
     }
 
     #[test]

@@ -145,11 +145,12 @@ impl Ways {
             way("table_shrunk", ", shrunk", Role::NotInRouter, &shrunk),
         ];
         if ground.grid.is_priced() {
-            let over_bar = |setting| Setting {
-                trade: Trade::Bar,
-                ..setting
+            let traded = |trade| -> Vec<Setting<'_>> {
+                let settings = by_bound.iter().cloned();
+                settings.map(|it| Setting { trade, ..it }).collect()
             };
-            let over_bar: Vec<Setting<'_>> = by_bound.into_iter().map(over_bar).collect();
+            let (scored, over_bar) = (traded(Trade::Cheapness), traded(Trade::Bar));
+            ways.push(way("table_by_score", ", score", Role::Router, &scored));
             ways.push(way(
                 "table_over_bar",
                 ", over a bar",
