@@ -135,7 +135,7 @@ pub struct Line {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
-    /// The router can do this.
+    /// What it needs is in the table, which the router looks up.
     Router,
     /// It must be beaten.
     Control,

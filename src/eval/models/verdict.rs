@@ -24,7 +24,14 @@ pub(super) fn of(report: &Report, draws: &Draws, ways: &[Way]) -> Vec<String> {
             judge.against_mix(table),
             judge.against_shuffled(table),
             missed(table),
-            judge.over_bar(),
+            judge.worse_than_mix(
+                "table_over_bar",
+                "Taking the cheapest model over a fixed bar",
+            ),
+            judge.worse_than_mix(
+                "table_by_score",
+                "Weighing quality against how cheap a model is against the cheapest",
+            ),
             judge.better_kinds(),
             judge.better_routers(),
         ],
@@ -98,12 +105,12 @@ impl Judge<'_> {
         })
     }
 
-    fn over_bar(&self) -> Option<String> {
-        let line = self.report.line("table_over_bar")?;
-        let gain = line.area_over_mix?;
+    /// A trade of cost for quality that loses what the table knows.
+    fn worse_than_mix(&self, key: &str, what: &str) -> Option<String> {
+        let gain = self.report.line(key)?.area_over_mix?;
         (sign(gain) == Sign::Less).then(|| {
             format!(
-                "Taking the cheapest model over a fixed bar is worse than a random mix ({}): what clears a bar differs from kind to kind.",
+                "{what} is worse than a random mix ({}), whatever the table knows.",
                 signed(gain)
             )
         })

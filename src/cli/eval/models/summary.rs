@@ -17,7 +17,7 @@ pub(super) fn of(findings: &Findings) -> String {
     parts.push(format!(
         "{} rows, each judged once by what the other {} fifths taught; 95% intervals over rows.\n\
          Cost is a share of {}'s, at the share of its quality that was aimed at; what was reached stands in brackets.\n\
-         router: what the router can do; control: what it must beat; beside: what else could be had.",
+         router: looks the table up; control: what it must beat; beside: what else could be had.",
         report.n_rows,
         report.folds - 1,
         report.best_single.name
