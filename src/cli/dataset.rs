@@ -29,7 +29,7 @@ use crate::vector::Vectors;
 pub(super) const INTENT_KEY: &str = "intent";
 
 /// Rejected rows that are named one by one; the rest is counted.
-const REJECTIONS_NAMED_MAX: usize = 20;
+pub(super) const REJECTIONS_NAMED_MAX: usize = 20;
 
 /// Which encoder, for commands that take no configuration.
 #[derive(Debug, Args)]

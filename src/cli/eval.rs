@@ -2,6 +2,7 @@
 
 mod baseline;
 mod length;
+mod models;
 mod page;
 mod ranks;
 mod summary;
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use crate::centroids::CentroidSet;
@@ -29,9 +30,24 @@ use baseline::Baseline;
 
 pub(super) use summary::of_comparison;
 
+/// What else than centroids is measured.
+#[derive(Debug, Subcommand)]
+enum Suite {
+    Models(models::Arguments),
+}
+
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    subcommand_value_name = "SUITE",
+    subcommand_help_heading = "Suites"
+)]
 pub(super) struct Arguments {
-    /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}.
+    #[command(subcommand)]
+    suite: Option<Suite>,
+    /// Files of labelled prompts, a line each: {"text": "…", "intent": "…"}. A file that is called like
+    /// a suite is given with its folder: ./models.
     #[arg(required = true, value_name = "DATA")]
     data: Vec<PathBuf>,
     /// The centroids: `assistant`, those in the binary, or a folder.
@@ -96,6 +112,9 @@ pub(super) fn run(
 ) -> Result<(), Failure> {
     if !arguments.ranks.is_empty() {
         return ranks::run(arguments, environment, reporter);
+    }
+    if let Some(Suite::Models(arguments)) = &arguments.suite {
+        return models::run(arguments, environment, reporter);
     }
     let labels = read_labels(arguments, reporter)?;
     let embedder = arguments.embedding.open(environment)?;

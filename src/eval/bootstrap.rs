@@ -61,6 +61,8 @@ pub(super) enum Figure {
     Calibration,
     Difference,
     Rank,
+    Routing,
+    Kinds,
 }
 
 /// The interval of a share.

@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod compare;
 pub mod length;
 pub mod metrics;
+pub mod models;
 pub mod neighbours;
 pub mod outcome;
 pub mod rank;

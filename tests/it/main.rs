@@ -27,6 +27,7 @@ mod embeddings;
 mod encoder;
 mod encoder_files;
 mod engine;
+mod eval_models;
 mod gateway;
 mod golden;
 mod learning;

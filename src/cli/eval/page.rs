@@ -12,7 +12,7 @@ use crate::eval::{Estimate, Expected, Outcome, Report};
 
 use plot::{Bars, Dot, bars, reliability, roc, two_histograms};
 
-const STYLE: &str = "\
+pub(super) const STYLE: &str = "\
 :root{color-scheme:light dark;--ink:#1c2126;--faint:#6b7683;--line:#d5dae0;--paper:#fff;--a:#2563a8;--b:#c2571a;--tint:#eef2f7}\
 @media(prefers-color-scheme:dark){:root{--ink:#e4e8ec;--faint:#94a0ac;--line:#39424c;--paper:#14181c;--a:#6aa9ee;--b:#ef8f52;--tint:#1d2329}}\
 @media print{:root{--ink:#000;--paper:#fff}section{break-inside:avoid}}\
@@ -190,7 +190,7 @@ fn confusions(report: &Report) -> String {
 }
 
 /// Text that shows as itself wherever it stands in a page.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -1,0 +1,143 @@
+//! What graded answers come to, as text.
+
+use crate::cli::eval::models::Findings;
+use crate::cli::report::table;
+use crate::domain::quality::{Quality, QualityTable};
+use crate::eval::Estimate;
+use crate::eval::models::report::{At, Line, Role, Single};
+
+/// USD for so many answers are told, since those for one are too small to read.
+pub(super) const ANSWERS: f64 = 1000.0;
+
+pub(super) fn of(findings: &Findings) -> String {
+    let report = &findings.report;
+    let mut parts = vec![models(&report.models)];
+    parts.extend(findings.table.as_ref().map(intents));
+    parts.push(routing(&report.routing));
+    parts.push(format!(
+        "{} rows, each judged once by what the other {} fifths taught; 95% intervals over rows.\n\
+         Cost is a share of {}'s, at the share of its quality that was aimed at; what was reached stands in brackets.\n\
+         router: looks the table up; control: what it must beat; beside: what else could be had.",
+        report.n_rows,
+        report.folds - 1,
+        report.best_single.name
+    ));
+    parts.extend(findings.clusters.map(|k| {
+        format!("Clusters: {k} did best on most training parts; --write-labels FILE writes them for `semroute train`.")
+    }));
+    parts.push(report.verdict.join("\n"));
+    parts.join("\n\n")
+}
+
+fn models(models: &[Single]) -> String {
+    let rows = models.iter().map(|model| {
+        let cost = model.cost_usd.map_or_else(
+            || "unknown".to_owned(),
+            |cost| {
+                format!(
+                    "{:.4} ({:.4}–{:.4})",
+                    cost.value * ANSWERS,
+                    cost.low * ANSWERS,
+                    cost.high * ANSWERS
+                )
+            },
+        );
+        vec![model.name.to_string(), figure(model.quality), cost]
+    });
+    table(
+        &["model", "quality", "USD for 1000 answers"],
+        rows.collect(),
+    )
+}
+
+/// The best model of each intent by the lower bound, beside the best of all prompts.
+fn intents(quality: &QualityTable) -> String {
+    let best = |models: &std::collections::BTreeMap<_, Quality>| {
+        let mut sorted: Vec<_> = models
+            .iter()
+            .map(|(name, it)| (format!("{name}"), *it))
+            .collect();
+        sorted.sort_by(|left, right| right.1.low.total_cmp(&left.1.low));
+        sorted.into_iter().next()
+    };
+    let row = |kind: String, models: &std::collections::BTreeMap<_, Quality>| {
+        let (name, quality) = best(models)?;
+        let n = quality.n.to_string();
+        let figure = format!(
+            "{:.3} ({:.3}–{:.3})",
+            quality.mean, quality.low, quality.high
+        );
+        Some(vec![kind, n, name, figure])
+    };
+    let mut rows = Vec::new();
+    rows.extend(row("all prompts".to_owned(), &quality.overall));
+    for (intent, models) in &quality.intents {
+        rows.extend(row(intent.to_string(), models));
+    }
+    table(
+        &["intent", "answers", "best by lower bound", "quality"],
+        rows,
+    )
+}
+
+fn routing(lines: &[Line]) -> String {
+    let rows = lines.iter().map(|line| {
+        let mut row = vec![line.title.clone(), role(line.role).to_owned()];
+        match line.area {
+            Some(area) => {
+                row.push(figure(area));
+                row.push(line.area_over_mix.map_or_else(String::new, signed));
+                row.extend(line.at.iter().map(shares));
+            }
+            None => row.push(figure(line.quality)),
+        }
+        row
+    });
+    let is_priced = lines.iter().any(|line| line.area.is_some());
+    let header: &[&str] = if is_priced {
+        &[
+            "routing",
+            "",
+            "quality over cost",
+            "over the mix",
+            "cost at 99%",
+            "at 98%",
+            "at 95%",
+        ]
+    } else {
+        &["routing", "", "quality"]
+    };
+    table(header, rows.collect())
+}
+
+fn shares(at: &At) -> String {
+    format!(
+        "{:.1}% [{:.1}%]",
+        at.cost_share.value * 100.0,
+        at.quality_share.value * 100.0
+    )
+}
+
+/// What a way of routing is there for, in a word.
+pub(super) const fn role(role: Role) -> &'static str {
+    match role {
+        Role::Router => "router",
+        Role::Control => "control",
+        Role::NotInRouter => "beside",
+        Role::Hindsight => "hindsight",
+    }
+}
+
+pub(super) fn figure(estimate: Estimate) -> String {
+    format!(
+        "{:.3} ({:.3}–{:.3})",
+        estimate.value, estimate.low, estimate.high
+    )
+}
+
+pub(super) fn signed(estimate: Estimate) -> String {
+    format!(
+        "{:+.3} ({:+.3} to {:+.3})",
+        estimate.value, estimate.low, estimate.high
+    )
+}
