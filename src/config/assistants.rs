@@ -51,7 +51,7 @@ pub struct Route {
     /// The cheapest that is measured to be good enough.
     #[serde(default)]
     pub cheapest: Option<Cheapest>,
-    /// The highest weighted sum of cost, speed and quality.
+    /// The highest worth: quality, less what cost and time are worth in quality.
     #[serde(default)]
     pub score: Option<Score>,
     /// What the choice may not exceed.

@@ -116,14 +116,14 @@ pub struct Cheapest {
     pub multiplier: BTreeMap<ModelName, f64>,
 }
 
-/// The highest weighted sum of cost, speed and quality.
+/// The highest worth: quality, less what cost and time are worth in quality.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Score {
     /// The models.
     #[schemars(length(min = 1))]
     pub of: Vec<ModelName>,
-    /// How much each part counts.
+    /// What each part is worth.
     pub weights: Weights,
     /// The share of requests that goes to models of which nothing is known lately, 0 to 1; 0.05 unless
     /// told otherwise.
@@ -131,20 +131,21 @@ pub struct Score {
     pub probe: Option<Ratio>,
 }
 
-/// How much each part of a score counts. Only the ratios matter.
+/// What each part of a score is worth: the score is `quality` times the measured quality, less `cost` times
+/// the dollars and `latency` times the seconds that the request is expected to take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Weights {
-    /// Being cheap: 1 for the cheapest at hand, half for twice as dear.
-    #[schemars(range(min = 0.0))]
-    pub cost: f64,
-    /// Being fast, by the time that the whole answer is expected to take: 1 for the fastest at hand, half
-    /// for twice as slow.
-    #[schemars(range(min = 0.0))]
-    pub latency: f64,
-    /// Being good: the lower bound of the measured quality. It needs the table in `quality`.
+    /// Of the lower bound of the measured quality, 0 to 1. It needs the table in `quality`.
     #[schemars(range(min = 0.0))]
     pub quality: f64,
+    /// Of a US dollar that the request is expected to cost: with 20 and a `quality` of 1, a cent must buy
+    /// 0.2 of quality. `semroute eval models` tells what to write for a quality that is aimed at.
+    #[schemars(range(min = 0.0))]
+    pub cost: f64,
+    /// Of a second that the whole answer is expected to take.
+    #[schemars(range(min = 0.0))]
+    pub latency: f64,
 }
 
 /// What a route's choice may not exceed, by what a request is expected to cost and to take.

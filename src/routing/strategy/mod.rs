@@ -45,7 +45,7 @@ pub enum Strategy {
     Fastest(Fastest),
     /// The cheapest that is good enough.
     Cheapest(Cheapest),
-    /// The highest weighted sum of cost, speed and quality.
+    /// The highest worth: quality, less cost and time.
     Score(Score),
 }
 

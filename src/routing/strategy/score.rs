@@ -1,8 +1,9 @@
-//! The highest weighted sum of cost, speed and quality.
+//! The highest worth: quality, less what cost and time are worth in quality.
 //!
-//! Each part lies between 0 and 1: how cheap and how fast a candidate is against the best of those at
-//! hand (half, where it is twice as dear or slow), and the lower bound of its quality. So a weight means
-//! the same on every route, and no unit has to be chosen.
+//! The weights of cost and time are rates of exchange: how much quality a dollar of the request, or a
+//! second of waiting, must buy. A sum of ratios to the best candidate looks handier, but hardly tells a
+//! model fifteen times as dear as the cheapest from one sixty times as dear, and measured answers show
+//! what that costs (docs/model-quality.md): it does worse than choosing at random, and this does better.
 
 use crate::domain::decision::Out;
 use crate::domain::event::ChosenReason;
@@ -21,15 +22,15 @@ pub struct Score {
     pub probe: Ratio,
 }
 
-/// How much each part counts; only their ratios matter.
+/// What each part is worth.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Weights {
-    /// Of being cheap.
-    pub cost: f64,
-    /// Of being fast.
-    pub latency: f64,
-    /// Of being good.
+    /// Of the quality's lower bound, 0 to 1.
     pub quality: f64,
+    /// Of a US dollar that the request is expected to cost.
+    pub cost: f64,
+    /// Of a second that the answer is expected to take.
+    pub latency: f64,
 }
 
 impl Score {
@@ -40,24 +41,17 @@ impl Score {
         let open: Vec<usize> = field.open().filter(usable).collect();
         let (known, unknown): (Vec<usize>, Vec<usize>) =
             open.iter().partition(|idx| weighed(**idx).out.is_none());
-        let least = |value: &dyn Fn(usize) -> Option<f64>| {
-            let values = known.iter().filter_map(|idx| value(*idx));
-            values.fold(f64::INFINITY, f64::min)
-        };
-        let cost = |idx: usize| weighed(idx).cost.map(PicoUsd::as_usd);
-        let time = |idx: usize| weighed(idx).time.map(|it| it.as_secs_f64());
-        let (cost_min, time_min) = (least(&cost), least(&time));
         let Weights {
-            cost: w_cost,
-            latency: w_latency,
-            quality: w_quality,
+            quality,
+            cost,
+            latency,
         } = self.weights;
-        let sum = w_cost + w_latency + w_quality;
         let score = |idx: usize| {
-            let cheap = w_cost * part(cost_min, cost(idx));
-            let fast = w_latency * part(time_min, time(idx));
-            let good = w_quality * weighed(idx).quality_low.unwrap_or_default();
-            (cheap + fast + good) / sum
+            let candidate = weighed(idx);
+            let good = quality * candidate.quality_low.unwrap_or_default();
+            let dear = cost * candidate.cost.map_or(0.0, PicoUsd::as_usd);
+            let slow = latency * candidate.time.map_or(0.0, |it| it.as_secs_f64());
+            good - dear - slow
         };
         let scores: Vec<(usize, f64)> = known.iter().map(|idx| (*idx, score(*idx))).collect();
         for (idx, score) in scores {
@@ -92,14 +86,5 @@ impl Score {
                 }
             }
         }
-    }
-}
-
-/// How near a value comes to the least: 1 for the least itself, half for twice as much.
-fn part(least: f64, value: Option<f64>) -> f64 {
-    match value {
-        None => 0.0,
-        Some(value) if value <= 0.0 => 1.0,
-        Some(value) => least.min(value) / value,
     }
 }

@@ -449,24 +449,35 @@ fn score_weighs_cost_speed_and_quality_against_each_other() {
     assert_eq!(chosen(score(1.0, 0.0, 0.0)), A);
     assert_eq!(chosen(score(0.0, 1.0, 0.0)), C);
     assert_eq!(chosen(score(0.0, 0.0, 1.0)), C);
-    let balanced = at_intent(&world, score(1.0, 1.0, 0.0), "code").unwrap();
+    let balanced = at_intent(&world, score(100.0, 0.05, 1.0), "code").unwrap();
     let scores: Vec<f64> = balanced
         .candidates
         .iter()
         .filter_map(|it| it.score)
         .collect();
-    // Cheapness 1, 1/2, 1/3; speed by whole answers of 300 tokens.
-    let speed = |ms: f64| (100.0 + 300.0 * 10.0) / (100.0 + 300.0 * ms);
-    for (idx, expected) in [
-        f64::midpoint(1.0, speed(40.0)),
-        f64::midpoint(0.5, speed(20.0)),
-        f64::midpoint(1.0 / 3.0, 1.0),
-    ]
-    .into_iter()
-    .enumerate()
+    // Five tokens of prompt and 300 of answer at 1, 2 and 3 dollars a million; 100 ms to the first token
+    // and 40, 20 and 10 ms for each.
+    for (idx, (quality, usd, seconds)) in
+        [(0.6, 305e-6, 12.1), (0.85, 610e-6, 6.1), (0.9, 915e-6, 3.1)]
+            .into_iter()
+            .enumerate()
     {
+        let expected = quality - 100.0 * usd - 0.05 * seconds;
         assert!((scores[idx] - expected).abs() < 1e-6, "{scores:?}");
     }
+}
+
+#[test]
+fn a_dollar_that_is_worth_more_quality_moves_prompts_to_the_cheaper_model() {
+    let world = World::of(&["a", "b", "c"]);
+    let chosen = |cost| {
+        let decision = at_intent(&world, score(cost, 0.0, 1.0), "code").unwrap();
+        decision.first
+    };
+    // From a to b: 0.25 of quality for 305 millionths of a dollar; from b to c 0.05.
+    assert_eq!(chosen(100.0), C);
+    assert_eq!(chosen(200.0), B);
+    assert_eq!(chosen(1_000.0), A);
 }
 
 #[test]
