@@ -56,7 +56,7 @@ enum Command {
     /// Say what other centroids would have done with the requests of a log, and at what cost.
     Replay(replay::Arguments),
     /// Measure centroids on labelled prompts.
-    Eval(eval::Arguments),
+    Eval(Box<eval::Arguments>),
     /// Measure the time and the memory that a decision takes.
     Bench(bench::Arguments),
     /// Tell every problem of a configuration.

@@ -45,7 +45,7 @@ impl Default for Asking {
             path: "/v1/chat/completions",
             envelope: Envelope::default(),
             region: None,
-            wall: Duration::from_secs(1_800_000_000),
+            wall: Duration::from_hours(500_000),
             seed: 1,
         }
     }

@@ -4,6 +4,7 @@
 use std::convert::Infallible;
 use std::fs;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -123,24 +124,28 @@ async fn a_provider_of_every_format_sees_the_system_prompt_the_parameters_and_th
         assert_eq!(asked.pointer(stop), None);
         assert_eq!(headers["x-org"], "org-of-the-model");
 
-        let log = fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
-        let records: Vec<Value> = log
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        assert_eq!(
-            records[0]["attempts"][0]["overridden"],
-            json!([
-                "system",
-                "parameters.temperature",
-                "parameters.stop",
-                "headers.x-org"
-            ])
-        );
-        assert_eq!(records[1]["attempts"][0].get("overridden"), None);
-        for value in ["Be kind", "0.25", "END", "org-of"] {
-            assert!(!log.contains(value), "{value}: {log}");
-        }
+        the_record_names_what_was_overridden_and_no_value(folder.path());
+    }
+}
+
+fn the_record_names_what_was_overridden_and_no_value(folder: &Path) {
+    let log = fs::read_to_string(folder.join("records.jsonl")).unwrap();
+    let records: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(
+        records[0]["attempts"][0]["overridden"],
+        json!([
+            "system",
+            "parameters.temperature",
+            "parameters.stop",
+            "headers.x-org"
+        ])
+    );
+    assert_eq!(records[1]["attempts"][0].get("overridden"), None);
+    for value in ["Be kind", "0.25", "END", "org-of"] {
+        assert!(!log.contains(value), "{value}: {log}");
     }
 }
 
@@ -343,6 +348,10 @@ fn what_a_models_format_cannot_say_is_told_before_anybody_asks() {
         let text = text.replace("kind: simulated, api_key: env:KEY", "kind: simulated");
         told(&text, &[problem]);
     }
+}
+
+#[test]
+fn what_it_can_say_is_fine() {
     for (kind, name, keys) in [
         (
             "openai",

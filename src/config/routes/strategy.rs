@@ -192,9 +192,9 @@ impl Naming<'_> {
         }
         Score {
             weights: Weights {
+                quality,
                 cost,
                 latency,
-                quality,
             },
             probe: probe(given.probe),
         }

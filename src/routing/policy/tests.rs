@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::domain::chat::Needs;
-use crate::domain::model::{Abilities, Limits, Terms};
+use crate::domain::model::{Abilities, Limits, Terms, Tier};
 use crate::routing::fixtures::{Asking, World, ladder, model, single};
 use crate::routing::rules::{Condition, Named};
 use crate::routing::strategy::Strategy;
@@ -56,7 +56,7 @@ fn decided(policy: &Policy, asking: &Asking) -> Result<Decision, NoCandidate> {
 fn left(policy: &Policy) -> Vec<String> {
     match decided(policy, &Asking::default()) {
         Ok(decision) => {
-            let ids = decision.tiers.iter().flat_map(|tier| tier.targets());
+            let ids = decision.tiers.iter().flat_map(Tier::targets);
             ids.map(|id| world().models[id.0].name.to_string())
                 .collect()
         }

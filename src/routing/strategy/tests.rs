@@ -58,14 +58,14 @@ fn a_canary_gets_its_share_and_a_model_of_no_weight_nothing() {
     assert!((60..140).contains(&counts[1]), "{counts:?}");
 }
 
-fn sticky(by: StickyBy, window: Option<Duration>) -> Option<Sticky> {
-    Some(Sticky { by, window })
+const fn sticky(by: StickyBy, window: Option<Duration>) -> Sticky {
+    Sticky { by, window }
 }
 
 #[test]
 fn a_user_stays_with_her_model_whatever_the_seed_says() {
     let world = World::of(&["a", "b"]);
-    let by_user = || weighted(&[50.0, 50.0], sticky(StickyBy::User, None));
+    let by_user = || weighted(&[50.0, 50.0], Some(sticky(StickyBy::User, None)));
     let chosen = |user: &str, seed| {
         let asking = Asking {
             seed,
@@ -86,7 +86,7 @@ fn a_user_stays_with_her_model_whatever_the_seed_says() {
 fn stickiness_goes_by_what_the_route_names() {
     let world = World::of(&["a", "b"]);
     let reason = |by, asking: &Asking| {
-        let decision = world.decides(weighted(&[1.0, 1.0], sticky(by, None)), asking);
+        let decision = world.decides(weighted(&[1.0, 1.0], Some(sticky(by, None))), asking);
         decision.unwrap().chosen
     };
     let header = || StickyBy::Header("x-user".into());
@@ -115,8 +115,8 @@ fn stickiness_goes_by_what_the_route_names() {
 #[test]
 fn a_window_ends_for_each_user_at_another_moment() {
     let world = World::of(&["a", "b"]);
-    let window = Duration::from_secs(1_800);
-    let by_user = || weighted(&[1.0, 1.0], sticky(StickyBy::User, Some(window)));
+    let window = Duration::from_mins(30);
+    let by_user = || weighted(&[1.0, 1.0], Some(sticky(StickyBy::User, Some(window))));
     let chosen = |user: &str, second: u64| {
         let asking = Asking {
             wall: Duration::from_secs(1_800_000_000 + second),
@@ -127,11 +127,12 @@ fn a_window_ends_for_each_user_at_another_moment() {
     let mut changes = Vec::new();
     for user in (0..100).map(|n| format!("user-{n}")) {
         let minutes: Vec<ModelId> = (0..60).map(|minute| chosen(&user, minute * 60)).collect();
-        let changed = (1..60).filter(|minute| minutes[*minute] != minutes[minute - 1]);
-        let changed: Vec<usize> = changed.collect();
+        let moves: Vec<usize> = (1..60)
+            .filter(|minute| minutes[*minute] != minutes[minute - 1])
+            .collect();
         // Two windows in an hour: two ends at most, 30 minutes apart.
-        assert!(changed.len() <= 2, "{changed:?}");
-        changes.extend(changed);
+        assert!(moves.len() <= 2, "{moves:?}");
+        changes.extend(moves);
     }
     changes.sort_unstable();
     changes.dedup();
@@ -142,7 +143,10 @@ fn a_window_ends_for_each_user_at_another_moment() {
 fn while_a_canary_grows_nobody_leaves_it() {
     let world = World::of(&["stable", "canary"]);
     let chosen = |weight: f64, user: &str| {
-        let strategy = weighted(&[100.0 - weight, weight], sticky(StickyBy::User, None));
+        let strategy = weighted(
+            &[100.0 - weight, weight],
+            Some(sticky(StickyBy::User, None)),
+        );
         world
             .decides(strategy, &Asking::by_user(user))
             .unwrap()
@@ -431,9 +435,9 @@ fn a_model_without_a_price_is_not_the_cheapest() {
 fn score(cost: f64, latency: f64, quality: f64) -> Strategy {
     Strategy::Score(Score {
         weights: Weights {
+            quality,
             cost,
             latency,
-            quality,
         },
         probe: share(0.05),
     })
