@@ -17,6 +17,7 @@ mod cli;
 mod complexity;
 mod config;
 mod config_keys;
+mod config_routes;
 mod config_teams;
 mod costs;
 mod counting;
