@@ -20,6 +20,7 @@ mod config_keys;
 mod config_teams;
 mod costs;
 mod counting;
+mod day;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;
@@ -39,5 +40,6 @@ mod routes;
 mod saturation;
 mod secrecy;
 mod static_encoder;
+mod strategies;
 mod support;
 mod upstream;
