@@ -322,7 +322,7 @@ impl Asking {
             path: "/v1/chat/completions",
             envelope: &self.envelope,
             region: None,
-            wall: Duration::from_secs(1_800_000_000),
+            wall: Duration::from_hours(500_000),
             seed: 7,
         })
     }
@@ -355,42 +355,46 @@ fn request() -> Request {
     request
 }
 
-fn decide(bench: &mut Criterion) {
-    let world = World::full();
-    let policy = policy(&world.models);
-    let rules = rules();
-    let asking = Asking::new();
-    let intent: IntentName = "analysis".parse().expect("a name");
-    let quality = quality(&world.models, &intent);
-    let understanding = Understanding::without(IntentSignal::Known {
+fn understood(intent: &IntentName) -> Understanding {
+    Understanding::without(IntentSignal::Known {
         name: intent.clone(),
         probability: 0.8,
-    });
-    bench.bench_function("rules/20", |bench| {
-        bench.iter_batched(
-            request,
-            |request| {
-                asking.last_of(&rules, &request, &understanding);
-                request
-            },
-            BatchSize::SmallInput,
-        );
-    });
-    let without_language: Vec<Rule> = rules
-        .iter()
-        .filter(|rule| !matches!(rule.conditions(), [Condition::Language(_)]))
-        .cloned()
-        .collect();
-    bench.bench_function("rules/19, without language", |bench| {
-        bench.iter_batched(
-            request,
-            |request| {
-                asking.last_of(&without_language, &request, &understanding);
-                request
-            },
-            BatchSize::SmallInput,
-        );
-    });
+    })
+}
+
+fn rules_alone(bench: &mut Criterion) {
+    let asking = Asking::new();
+    let understanding = understood(&intent());
+    let is_of_language = |rule: &Rule| matches!(rule.conditions(), [Condition::Language(_)]);
+    let mut others = rules();
+    others.retain(|rule| !is_of_language(rule));
+    for (name, rules) in [
+        ("rules/20", rules()),
+        ("rules/19, none of language", others),
+    ] {
+        bench.bench_function(name, |bench| {
+            bench.iter_batched(
+                request,
+                |request| {
+                    asking.last_of(&rules, &request, &understanding);
+                    request
+                },
+                BatchSize::SmallInput,
+            );
+        });
+    }
+}
+
+fn intent() -> IntentName {
+    "analysis".parse().expect("a name")
+}
+
+fn strategy(bench: &mut Criterion) {
+    let world = World::full();
+    let policy = policy(&world.models);
+    let asking = Asking::new();
+    let intent = intent();
+    let quality = quality(&world.models, &intent);
     let of: Vec<ModelId> = (0..world.models.len()).map(ModelId).collect();
     for (name, strategy, guards) in strategies(&of) {
         let way = Way::Single {
@@ -420,5 +424,5 @@ fn decide(bench: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, decide);
+criterion_group!(benches, rules_alone, strategy);
 criterion_main!(benches);

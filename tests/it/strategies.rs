@@ -27,12 +27,10 @@ fn around(models: &str, example: &str) -> String {
     } else {
         (example, "")
     };
-    let routes: String = routes
-        .lines()
-        .map(|line| format!("      {line}\n"))
-        .collect();
+    let routes: Vec<String> = routes.lines().map(|line| format!("      {line}")).collect();
+    let routes = routes.join("\n");
     format!(
-        "{models}\n{beside}\nassistants:\n  assistant:\n    routes:\n{routes}      - {{ name: rest, to: middle }}\n"
+        "{models}\n{beside}\nassistants:\n  assistant:\n    routes:\n{routes}\n      - {{ name: rest, to: middle }}\n"
     )
 }
 

@@ -246,7 +246,7 @@ impl<'a> Gateway<'a> {
                 total,
                 tokens,
             } => {
-                let tpot = (total - ttft) / u32::try_from(tokens - 1).unwrap();
+                let tpot = total.saturating_sub(ttft) / u32::try_from(tokens - 1).unwrap();
                 let took = Took {
                     ttft: Some(ttft),
                     tpot: Some(tpot),
@@ -294,7 +294,7 @@ impl<'a> Gateway<'a> {
                 let usage = Usage::of(prompt.tokens_estimate(), tokens);
                 let price = self.models_at(arrival.at)[target.0].price.unwrap();
                 let request = &mut self.day.requests[request];
-                request.took = Some(now - arrival.at);
+                request.took = Some(now.saturating_sub(arrival.at));
                 request.cost = price.of(usage);
             }
             Ends::Failed => {

@@ -36,73 +36,71 @@ pub(super) fn choosers() -> Vec<Chooser> {
         pinned("`to: rival`", RIVAL, MIDDLE),
         pinned("`to: strong`", STRONG, RIVAL),
     ];
-    let weights = TWO.map(|id| (id, 1.0)).to_vec();
+    choosers.extend(of_two());
+    choosers.extend(of_all());
+    choosers.push(Chooser {
+        name: "`priority` of `strong`, `rival`, `middle`; guards: 15 s, else 0.01 USD, then `quick`",
+        way: single(vec![STRONG, RIVAL, MIDDLE], priority(None), guards()),
+    });
+    choosers
+}
+
+fn of_two() -> impl Iterator<Item = Chooser> {
     let weighted = Strategy::Weighted(Weighted {
-        weights,
+        weights: TWO.map(|id| (id, 1.0)).to_vec(),
         sticky: None,
     });
-    let priority = Strategy::Priority(Priority {
-        tpot_max: Some(CUTOFF),
-        probe: probe(),
-    });
-    let strong_first = Strategy::Priority(Priority {
-        tpot_max: None,
-        probe: probe(),
-    });
-    let two = TWO.to_vec();
-    let rest = [
-        (
-            "`weighted`, `middle` and `rival` half each",
-            weighted,
-            two.clone(),
-        ),
+    let chooser = |(name, strategy, of): (_, _, [ModelId; 2])| Chooser {
+        name,
+        way: single(of.to_vec(), strategy, Guards::default()),
+    };
+    let ways = [
+        ("`weighted`, `middle` and `rival` half each", weighted, TWO),
         (
             "`priority` of `rival`, `middle`; `tpot: 35ms`",
-            priority,
-            vec![RIVAL, MIDDLE],
+            priority(Some(CUTOFF)),
+            [RIVAL, MIDDLE],
         ),
         (
             "`fastest` of `middle`, `rival`; `by: tpot`",
             fastest(Measure::Tpot),
-            two.clone(),
+            TWO,
         ),
         (
             "`fastest` of `middle`, `rival`; `by: p95`",
             fastest(Measure::P95),
-            two,
+            TWO,
         ),
-        (
-            "`fastest` of all four; `by: tpot`",
-            fastest(Measure::Tpot),
-            ALL.to_vec(),
-        ),
-        ("`cheapest` of all four", cheapest(None), ALL.to_vec()),
+    ];
+    ways.into_iter().map(chooser)
+}
+
+fn of_all() -> impl Iterator<Item = Chooser> {
+    let [low, high] = BARS;
+    let ways = [
+        ("`fastest` of all four; `by: tpot`", fastest(Measure::Tpot)),
+        ("`cheapest` of all four", cheapest(None)),
         (
             "`cheapest` of all four; `quality: 0.70`",
-            cheapest(Some(BARS[0])),
-            ALL.to_vec(),
+            cheapest(Some(low)),
         ),
         (
             "`cheapest` of all four; `quality: 0.75`",
-            cheapest(Some(BARS[1])),
-            ALL.to_vec(),
+            cheapest(Some(high)),
         ),
-        (
-            "`score` of all four; cost 1, latency 1, quality 8",
-            score(),
-            ALL.to_vec(),
-        ),
+        ("`score` of all four; cost 1, latency 1, quality 8", score()),
     ];
-    let rest = rest.map(|(name, strategy, of)| Chooser {
+    ways.into_iter().map(|(name, strategy)| Chooser {
         name,
-        way: single(of, strategy, Guards::default()),
-    });
-    choosers.extend(rest);
-    choosers.push(Chooser {
-        name: "`priority` of `strong`, `rival`, `middle`; guards: 15 s, else 0.01 USD, then `quick`",
-        way: single(vec![STRONG, RIVAL, MIDDLE], strong_first, guards()),
-    });
-    choosers
+        way: single(ALL.to_vec(), strategy, Guards::default()),
+    })
+}
+
+fn priority(tpot_max: Option<Duration>) -> Strategy {
+    Strategy::Priority(Priority {
+        tpot_max,
+        probe: probe(),
+    })
 }
 
 pub(super) fn fastest(by: Measure) -> Strategy {
