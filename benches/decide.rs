@@ -23,8 +23,8 @@ use semroute::domain::standing::{Room, Standing};
 use semroute::health::outputs::{Outputs, Place};
 use semroute::health::samples::{Ended, SAMPLES_MAX, Samples, Took, Window};
 use semroute::routing::decide::Way;
-use semroute::routing::guard::{CostGuard, CostLimit};
-use semroute::routing::policy::{Allow, Ceiling, Deny, PolicyRule};
+use semroute::routing::guard::{CostCap, CostLimit};
+use semroute::routing::policy::{Allow, Ceiling, Deny, Restriction};
 use semroute::routing::rules::language::{Language, Writing};
 use semroute::routing::rules::{Condition, Named, Want, text};
 use semroute::routing::strategy::{
@@ -196,8 +196,9 @@ fn policy(models: &[Model]) -> Policy {
         providers: vec!["elsewhere".parse().expect("a name")],
         ..Deny::default()
     };
-    let rule =
-        |name, when, allow: &Allow, deny: &Deny| PolicyRule::new(name, when, (allow, deny), models);
+    let rule = |name, when, allow: &Allow, deny: &Deny| {
+        Restriction::new(name, when, (allow, deny), models)
+    };
     Policy::of(vec![
         rule("personal", about("personal"), &personal, &Deny::default()),
         rule("ceiling", Rule::default(), &ceiling, &Deny::default()),
@@ -255,7 +256,7 @@ fn strategies(of: &[ModelId]) -> Vec<(&'static str, Strategy, Guards)> {
         probe,
     });
     let guards = Guards {
-        cost: Some(CostGuard {
+        cost: Some(CostCap {
             limit: CostLimit::PerRequest(PicoUsd::from_usd(0.001).expect("an amount")),
             budget_model: ModelId(1),
         }),

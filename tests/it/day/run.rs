@@ -19,7 +19,7 @@ use semroute::health::load::{Limits, Load};
 use semroute::health::outputs::{Outputs, Place};
 use semroute::health::samples::{Ended, Samples, Took, Window};
 use semroute::routing::decide::Way;
-use semroute::routing::policy::{Allow, Deny, PolicyRule};
+use semroute::routing::policy::{Allow, Deny, Restriction};
 use semroute::routing::rules::{Condition, Named};
 use semroute::routing::{
     Asked, Decision, Facts, IntentSignal, Knowledge, Ladder, Matched, Policy, Rule, Subject,
@@ -311,7 +311,7 @@ impl<'a> Gateway<'a> {
 }
 
 /// What is about a person goes only to models that are cleared for that.
-fn personal(models: &[Model]) -> PolicyRule {
+fn personal(models: &[Model]) -> Restriction {
     let when = Rule::of(vec![Condition::Metadata(Named {
         name: "data".into(),
         values: vec![PERSONAL.into()],
@@ -320,5 +320,5 @@ fn personal(models: &[Model]) -> PolicyRule {
         data: vec![PERSONAL.parse().unwrap()],
         ..Allow::default()
     };
-    PolicyRule::new("about a person", when, (&allow, &Deny::default()), models)
+    Restriction::new("about a person", when, (&allow, &Deny::default()), models)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use semroute::domain::model::ModelId;
 use semroute::domain::quantity::{PicoUsd, Ratio};
 use semroute::routing::decide::Way;
-use semroute::routing::guard::{CostGuard, CostLimit, Guards};
+use semroute::routing::guard::{CostCap, CostLimit, Guards};
 use semroute::routing::strategy::{
     Cheapest, Fastest, Measure, Priority, Score, Strategy, Weighted, Weights,
 };
@@ -154,7 +154,7 @@ fn score() -> Strategy {
 
 fn guards() -> Guards {
     Guards {
-        cost: Some(CostGuard {
+        cost: Some(CostCap {
             limit: CostLimit::PerRequest(PicoUsd::from_usd(0.01).unwrap()),
             budget_model: QUICK,
         }),
