@@ -128,12 +128,26 @@ pub struct Decision {
     pub candidates: Vec<Weighed>,
     /// Models that the request may not reach.
     pub removed: Vec<Removed>,
+    /// Whether the incumbent could have been chosen.
+    pub incumbent: Incumbent,
+}
+
+/// Whom a route chose last, in the next decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Incumbent {
+    /// It could have been chosen, or there is none.
+    Asked,
+    /// It is on the route, but the request may not reach it, or it is full.
+    Absent,
 }
 
 impl Decision {
-    /// Whether whom it chose is the incumbent from now on: a probe, a guard or a stand-in is none.
+    /// Whether whom it chose is the incumbent from now on: a probe, a guard or a stand-in is none, nor is
+    /// whoever was the fastest of those that were left when the incumbent could not be asked. Otherwise one
+    /// request that may not reach it would send all others elsewhere.
     pub const fn takes_over(&self) -> bool {
-        matches!(self.chosen, ChosenReason::Fastest | ChosenReason::Incumbent)
+        matches!(self.incumbent, Incumbent::Asked)
+            && matches!(self.chosen, ChosenReason::Fastest | ChosenReason::Incumbent)
     }
 }
 
@@ -166,6 +180,7 @@ pub fn choose(
             guards,
         } => {
             let candidates = gate.candidates(of, failover, guards);
+            let incumbent = incumbent(ladder.incumbent, of, &candidates);
             let field = Field {
                 candidates,
                 facts,
@@ -175,9 +190,20 @@ pub fn choose(
                 salt: ladder.salt,
                 odds: Odds::default(),
             };
-            single(strategy, guards, field, gate.removed)
+            let mut decision = single(strategy, guards, field, gate.removed)?;
+            decision.incumbent = incumbent;
+            Ok(decision)
         }
         Way::Cascade(tiers) => cascade(tiers, gate),
+    }
+}
+
+/// Whether whom the route chose last may be chosen again.
+fn incumbent(last: Option<ModelId>, of: &[ModelId], candidates: &[Candidate<'_>]) -> Incumbent {
+    let is_choice = |id| candidates.iter().any(|it| it.id == id && it.is_choice());
+    match last {
+        Some(id) if of.contains(&id) && !is_choice(id) => Incumbent::Absent,
+        _ => Incumbent::Asked,
     }
 }
 
@@ -301,6 +327,7 @@ fn decided(
             candidates.into_iter().map(|it| it.weighed).collect()
         },
         removed,
+        incumbent: Incumbent::Asked,
     }
 }
 
@@ -325,6 +352,7 @@ fn cascade(tiers: &[Tier], mut gate: Gate<'_>) -> Result<Decision, NoCandidate> 
             luck: Luck::None,
             candidates: Vec::new(),
             removed,
+            incumbent: Incumbent::Asked,
         }),
     }
 }

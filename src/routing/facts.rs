@@ -10,6 +10,8 @@ use crate::domain::complexity::Level;
 use crate::domain::name::{IntentName, RegionName};
 use crate::domain::record::Intent;
 
+use super::rules::language::Language;
+
 /// What is known of a request without understanding it.
 #[derive(Clone, Copy)]
 pub struct Facts<'a> {
@@ -40,6 +42,8 @@ pub struct Asked<'a> {
     subject: Subject<'a>,
     words: &'a (dyn Fn() -> String + Sync),
     known: OnceLock<String>,
+    // Telling it takes ten times as long as all other rules together.
+    language: OnceLock<Option<Language>>,
 }
 
 /// What a model is wanted for.
@@ -58,6 +62,7 @@ impl<'a> Asked<'a> {
             subject,
             words,
             known: OnceLock::new(),
+            language: OnceLock::new(),
         }
     }
 
@@ -80,6 +85,11 @@ impl<'a> Asked<'a> {
     /// What the person says now.
     pub fn words(&self) -> &str {
         self.known.get_or_init(self.words)
+    }
+
+    /// The language that they are written in, if it can be told.
+    pub fn language(&self) -> Option<Language> {
+        *self.language.get_or_init(|| Language::of(self.words()))
     }
 
     /// About how many tokens the prompt has.

@@ -288,9 +288,7 @@ impl Condition {
             Self::Script(scripts) => {
                 Writing::of(asked.words()).is_some_and(|it| scripts.contains(&it))
             }
-            Self::Language(languages) => {
-                Language::of(asked.words()).is_some_and(|it| languages.contains(&it))
-            }
+            Self::Language(languages) => asked.language().is_some_and(|it| languages.contains(&it)),
             Self::Intent(..) | Self::Complexity(_) => false,
         }
     }

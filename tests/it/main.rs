@@ -21,6 +21,7 @@ mod config_routes;
 mod config_teams;
 mod costs;
 mod counting;
+mod day;
 mod dialects;
 #[cfg(target_os = "linux")]
 mod durability;
@@ -41,5 +42,6 @@ mod routes;
 mod saturation;
 mod secrecy;
 mod static_encoder;
+mod strategies;
 mod support;
 mod upstream;

@@ -277,7 +277,11 @@ fn the_incumbent_stays_until_another_is_faster_by_the_margin() {
     let changed = with_incumbent(&world(19.9), A);
     assert_eq!((changed.first, changed.chosen), (B, ChosenReason::Fastest));
     let gone = with_incumbent(&world(20.0).full(0), A);
-    assert_eq!(gone.first, B, "one that is full is no incumbent");
+    assert_eq!(gone.first, B, "one that is full is not asked");
+    assert!(kept.takes_over() && changed.takes_over());
+    assert!(!gone.takes_over(), "it may be the fastest of all again");
+    let left = with_incumbent(&world(20.0), ModelId(7));
+    assert!(left.takes_over(), "one that left the route has no place");
 }
 
 #[test]
