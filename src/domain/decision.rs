@@ -135,10 +135,12 @@ pub struct OutputTokens {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Expectation {
-    /// From the model's last answers.
+    /// From the model's last answers on the route.
     Learned,
-    /// From the last answers of the route's other models.
+    /// From the last answers of the other models.
     OtherModels,
+    /// From the model's last answers on other routes.
+    OtherRoutes,
     /// From nothing: the same is assumed of every model.
     Assumed,
 }

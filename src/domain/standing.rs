@@ -16,9 +16,10 @@ pub struct Standing {
     pub short: Pace,
     /// The share of its calls in the long window that brought no answer for which it was to blame.
     pub failure_share: Option<f64>,
-    /// Output tokens of its answers on the route in question, on average; of its answers on all routes
-    /// while there are too few.
+    /// Output tokens of its answers on the route in question, on average; not known while there are few.
     pub output_tokens: Option<f64>,
+    /// The same over all routes.
+    pub output_tokens_anywhere: Option<f64>,
     /// Whether it can take one more call.
     pub room: Room,
 }

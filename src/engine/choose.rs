@@ -57,10 +57,13 @@ impl Choosing<'_> {
         assistant: &'p Assistant,
         ledger: &mut Ledger,
     ) -> Result<Chosen<'p>, Error> {
+        // One for all that is asked of the request: what its words are is found out once.
+        let words = || self.words();
+        let asked = Asked::new(Subject::Chat(self.request), &words);
         let unread = Understanding::NONE;
         let known = match self.embed {
             Embed::Always => None,
-            Embed::IfLookedAt => self.matched(assistant, &unread, ledger)?,
+            Embed::IfLookedAt => self.matched(assistant, (&asked, &unread), ledger)?,
         };
         let looks_at_intent = |route: &Route| route.way.looks_at_intent();
         let (understanding, matched) = match known {
@@ -70,24 +73,22 @@ impl Choosing<'_> {
             }
             _ => {
                 let understanding = self.understand(ledger).await;
-                let known = self.matched(assistant, &understanding, ledger)?;
+                let known = self.matched(assistant, (&asked, &understanding), ledger)?;
                 (understanding, known.ok_or_else(no_route)?)
             }
         };
-        self.decide(&matched, &understanding, ledger)
+        self.decide(&matched, (&asked, &understanding), ledger)
     }
 
     /// The first route whose rule holds; nothing, if that depends on what the prompt means.
     fn matched<'p>(
         &self,
         assistant: &'p Assistant,
-        understanding: &Understanding,
+        (asked, understanding): (&Asked<'_>, &Understanding),
         ledger: &mut Ledger,
     ) -> Result<Option<OnRoute<'p>>, Error> {
         let began = self.engine.clock().now();
-        let words = || self.words();
-        let asked = Asked::new(Subject::Chat(self.request), &words);
-        let facts = facts(self.plan, &asked, ledger)?;
+        let facts = facts(self.plan, asked, ledger)?;
         let matched = first_match(assistant.rules(), &facts, understanding);
         ledger.record.timings.decide += self.engine.clock().now().since(began);
         match matched.ok_or_else(no_route)? {
@@ -103,15 +104,13 @@ impl Choosing<'_> {
     fn decide<'p>(
         &self,
         matched: &OnRoute<'p>,
-        understanding: &Understanding,
+        (asked, understanding): (&Asked<'_>, &Understanding),
         ledger: &mut Ledger,
     ) -> Result<Chosen<'p>, Error> {
         let began = self.engine.clock().now();
         let OnRoute { route, reason } = *matched;
         let incumbents = &self.engine.incumbents;
-        let words = || self.words();
-        let asked = Asked::new(Subject::Chat(self.request), &words);
-        let facts = facts(self.plan, &asked, ledger)?;
+        let facts = facts(self.plan, asked, ledger)?;
         let ladder = Ladder {
             way: &route.way,
             salt: &route.label,

@@ -55,7 +55,8 @@ impl TargetState {
             long: samples.pace(now, Window::Long),
             short: samples.pace(now, Window::Short),
             failure_share: samples.failure_share(now),
-            output_tokens: outputs.mean(place),
+            output_tokens: outputs.mean_here(place),
+            output_tokens_anywhere: outputs.mean_anywhere(),
             room: load.room(now),
         }
     }

@@ -47,11 +47,21 @@ impl Outputs {
 
     /// How many tokens an answer has on average: of this place, or of all while there are too few of it.
     pub fn mean(&self, place: &Place) -> Option<f64> {
-        self.by_place
-            .get(place)
-            .filter(|last| ANSWERS_MIN <= last.tokens.len())
-            .unwrap_or(&self.all)
-            .mean()
+        self.mean_here(place).or_else(|| self.mean_anywhere())
+    }
+
+    /// The same of this place alone; not known while there are too few.
+    pub fn mean_here(&self, place: &Place) -> Option<f64> {
+        let last = self.by_place.get(place)?;
+        if last.tokens.len() < ANSWERS_MIN {
+            return None;
+        }
+        last.mean()
+    }
+
+    /// The same over all places.
+    pub fn mean_anywhere(&self) -> Option<f64> {
+        self.all.mean()
     }
 
     /// Forgets the places that there are no longer.

@@ -36,17 +36,22 @@ pub fn total_cost(call: f64, escalated: f64, odds: Odds) -> f64 {
 
 /// The output tokens to expect of each candidate.
 ///
-/// What a model's own answers say comes first. A model that has given none yet is taken to write as much
-/// as the others do on average; where nobody has, the same is assumed of all. No answer gets longer than
+/// What a model's own answers on the route say comes first. One that has given none there yet is taken to
+/// write as much as the others do there on average: what a route asks for tells more than the model,
+/// which may write pages elsewhere. Where nobody has answered on the route, answers elsewhere count in
+/// the same way, and where there are none either, the same is assumed of all. No answer gets longer than
 /// the request allows.
 pub fn output_tokens(standings: &[Standing], max: Option<u64>) -> Vec<OutputTokens> {
-    let known: Vec<f64> = standings.iter().filter_map(|it| it.output_tokens).collect();
-    #[expect(clippy::cast_precision_loss, reason = "a handful of candidates")]
-    let others = (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64);
-    let of = |standing: &Standing| match (standing.output_tokens, others) {
+    let here = mean(standings.iter().filter_map(|it| it.output_tokens));
+    let anywhere = mean(standings.iter().filter_map(|it| it.output_tokens_anywhere));
+    let of = |standing: &Standing| match (standing.output_tokens, here) {
         (Some(expected), _) => (expected, Expectation::Learned),
         (None, Some(expected)) => (expected, Expectation::OtherModels),
-        (None, None) => (OUTPUT_TOKENS_ASSUMED, Expectation::Assumed),
+        (None, None) => match (standing.output_tokens_anywhere, anywhere) {
+            (Some(expected), _) => (expected, Expectation::OtherRoutes),
+            (None, Some(expected)) => (expected, Expectation::OtherModels),
+            (None, None) => (OUTPUT_TOKENS_ASSUMED, Expectation::Assumed),
+        },
     };
     #[expect(clippy::cast_precision_loss, reason = "no answer has 2^53 tokens")]
     let most = max.map_or(f64::INFINITY, |max| max as f64);
@@ -58,6 +63,15 @@ pub fn output_tokens(standings: &[Standing], max: Option<u64>) -> Vec<OutputToke
         }
     });
     expectations.collect()
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
+    let (mut n, mut sum) = (0.0, 0.0);
+    for value in values {
+        n += 1.0;
+        sum += value;
+    }
+    (0.0 < n).then(|| sum / n)
 }
 
 /// What one call is expected to cost; not known, where the price is not.
@@ -125,6 +139,31 @@ mod tests {
         assert_eq!(expected, [100.0, 300.0, 200.0]);
         assert_eq!(found[0].from, Expectation::Learned);
         assert_eq!(found[2].from, Expectation::OtherModels);
+    }
+
+    #[test]
+    fn what_others_write_on_the_route_tells_more_than_what_a_model_writes_elsewhere() {
+        let elsewhere = |tokens| Standing {
+            output_tokens_anywhere: Some(tokens),
+            ..Standing::default()
+        };
+        let expected = |standings: &[Standing]| {
+            let found = output_tokens(standings, None);
+            (found[0].expected, found[0].from)
+        };
+        let wordy = elsewhere(2_000.0);
+        assert_eq!(
+            expected(&[wordy, with_output(Some(20.0))]),
+            (20.0, Expectation::OtherModels)
+        );
+        assert_eq!(
+            expected(&[wordy, with_output(None)]),
+            (2_000.0, Expectation::OtherRoutes)
+        );
+        assert_eq!(
+            expected(&[with_output(None), wordy]),
+            (2_000.0, Expectation::OtherModels)
+        );
     }
 
     #[test]

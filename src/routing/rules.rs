@@ -5,7 +5,6 @@
 //! header never has a text read, and none that fails before it comes to the prompt's meaning has the
 //! prompt embedded.
 
-use std::cell::Cell;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -179,6 +178,18 @@ impl Rule {
         Held::Yes
     }
 
+    /// Whether it holds, if all its conditions do that do not look at what the prompt means.
+    fn agrees_with(&self, understanding: &Understanding) -> Held {
+        let of_meaning = self.conditions.iter().filter(|it| it.looks_at_prompt());
+        for condition in of_meaning {
+            match condition.agrees_with(understanding) {
+                Held::Yes => {}
+                other => return other,
+            }
+        }
+        Held::Yes
+    }
+
     /// Whether it holds for a request, if it does not look at what the prompt means.
     pub fn holds_for(&self, facts: &Facts<'_>) -> bool {
         self.holds(facts, &Understanding::NONE) == Held::Yes
@@ -230,7 +241,19 @@ impl Condition {
     }
 
     fn holds(&self, facts: &Facts<'_>, understanding: &Understanding) -> Held {
-        let is_met = match self {
+        if self.looks_at_prompt() {
+            return self.agrees_with(understanding);
+        }
+        if self.is_met_by(facts) {
+            Held::Yes
+        } else {
+            Held::No
+        }
+    }
+
+    /// Whether it agrees with what the prompt means. One that does not look at it does.
+    fn agrees_with(&self, understanding: &Understanding) -> Held {
+        let agrees = match self {
             Self::Intent(..) | Self::Complexity(_)
                 if understanding.intent == IntentSignal::NotAsked =>
             {
@@ -246,9 +269,9 @@ impl Condition {
                 let is_one = |level| levels.contains(&level);
                 understanding.complexity.is_some_and(is_one)
             }
-            _ => self.is_met_by(facts),
+            _ => true,
         };
-        if is_met { Held::Yes } else { Held::No }
+        if agrees { Held::Yes } else { Held::No }
     }
 
     fn is_met_by(&self, facts: &Facts<'_>) -> bool {
@@ -333,27 +356,25 @@ pub fn first_match<'r>(
     understanding: &Understanding,
 ) -> Option<Matched> {
     // Whether the prompt's meaning has had a say: with another one, an earlier rule would have held.
-    let prompt_counted = Cell::new(false);
-    rules.into_iter().enumerate().find_map(|(idx, rule)| {
-        if rule.looks_at_prompt() && rule.holds_for_any_prompt(facts) {
-            prompt_counted.set(true);
+    let mut prompt_counted = false;
+    for (idx, rule) in rules.into_iter().enumerate() {
+        let held = match rule.holds(facts, &Understanding::NONE) {
+            Held::PromptWanted => {
+                prompt_counted = true;
+                rule.agrees_with(understanding)
+            }
+            held => held,
+        };
+        match held {
+            Held::No => {}
+            Held::PromptWanted => return Some(Matched::PromptWanted),
+            Held::Yes => {
+                let reason = reason(rule, prompt_counted, &understanding.intent);
+                return Some(Matched::Rule { idx, reason });
+            }
         }
-        match rule.holds(facts, understanding) {
-            Held::No => None,
-            Held::PromptWanted => Some(Matched::PromptWanted),
-            Held::Yes => Some(Matched::Rule {
-                idx,
-                reason: reason(rule, prompt_counted.get(), &understanding.intent),
-            }),
-        }
-    })
-}
-
-impl Rule {
-    /// Whether it would hold if the prompt meant the right thing.
-    fn holds_for_any_prompt(&self, facts: &Facts<'_>) -> bool {
-        self.holds(facts, &Understanding::NONE) == Held::PromptWanted
     }
+    None
 }
 
 fn reason(rule: &Rule, prompt_counted: bool, intent: &IntentSignal) -> RoutedReason {

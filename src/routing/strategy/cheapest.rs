@@ -2,8 +2,9 @@
 //!
 //! Good enough means that the lower bound of the measured quality reaches the bar: a model that did well
 //! on ten prompts has not shown that it is good. One that was never measured at this intent is no
-//! choice. Where nobody reaches the bar, the best measured is asked: an answer below the bar is worth
-//! more than none, and the reason says that it is one.
+//! choice. Those below the bar stand in when the others cannot answer, the best first, and the best of
+//! them is asked where nobody reaches the bar: an answer below the bar is worth more than none, and the
+//! reason says that it is one.
 
 use crate::domain::decision::Out;
 use crate::domain::event::ChosenReason;
@@ -42,20 +43,16 @@ impl Cheapest {
             }
         }
         let weighed = |idx: usize| &field.candidates[idx].weighed;
-        let fit: Vec<usize> = field
-            .open()
-            .filter(|it| weighed(*it).out.is_none())
-            .collect();
-        if !fit.is_empty() {
-            let order = by(fit, |idx| weighed(idx).cost);
-            return Some(Choice::certain(order, ChosenReason::Cheapest));
-        }
-        let below = field
-            .open()
-            .filter(|it| weighed(*it).out == Some(Out::BelowBar));
-        let best = by(below.collect(), |idx| {
+        let out_by = |out| field.open().filter(move |idx| weighed(*idx).out == out);
+        let fit = by(out_by(None).collect(), |idx| weighed(idx).cost);
+        let below = by(out_by(Some(Out::BelowBar)).collect(), |idx| {
             -weighed(idx).quality_low.unwrap_or_default()
         });
-        (!best.is_empty()).then(|| Choice::certain(best, ChosenReason::BestMeasured))
+        let reason = match fit.first() {
+            Some(_) => ChosenReason::Cheapest,
+            None => ChosenReason::BestMeasured,
+        };
+        let order = [fit, below].concat();
+        (!order.is_empty()).then(|| Choice::certain(order, reason))
     }
 }

@@ -350,8 +350,8 @@ fn cheapest_asks_the_cheapest_whose_lower_bound_clears_the_bar() {
     );
     assert_eq!(
         order(&decision),
-        [B, C],
-        "one below the bar does not stand in"
+        [B, C, A],
+        "one below the bar stands in last"
     );
     assert_eq!(decision.candidates[0].out, Some(Out::BelowBar));
     assert_eq!(decision.candidates[1].quality_low, Some(0.85));

@@ -112,7 +112,8 @@ impl Knowledge for Known<'_, '_> {
             long: samples.pace(now, Window::Long),
             short: samples.pace(now, Window::Short),
             failure_share: samples.failure_share(now),
-            output_tokens: outputs.mean(self.place),
+            output_tokens: outputs.mean_here(self.place),
+            output_tokens_anywhere: outputs.mean_anywhere(),
             room: load.room(now),
         }
     }
