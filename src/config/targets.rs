@@ -52,7 +52,10 @@ pub(super) fn targets(
                     price: known.price.value(),
                     limits: known.limits(),
                     abilities: known.abilities.value().unwrap_or_default(),
-                    terms: terms(model, &path, problems),
+                    terms: Terms {
+                        added_tokens: overrides.as_ref().map_or(0, |it| it.body.tokens()),
+                        ..terms(model, &path, problems)
+                    },
                 },
                 provider,
                 timeouts: timeouts(model.timeout),
@@ -76,6 +79,7 @@ fn terms(model: &models::Model, path: &str, problems: &mut Vec<Problem>) -> Term
         regions: model.regions.as_slice().into(),
         data: model.data.as_slice().into(),
         tokenizer_factor: factor,
+        ..Terms::default()
     }
 }
 

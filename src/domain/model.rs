@@ -42,6 +42,8 @@ pub struct Terms {
     pub data: Arc<[DataClass]>,
     /// Tokens that it makes of a text, for each of the estimate's.
     pub tokenizer_factor: f64,
+    /// Tokens of what the operator adds to each prompt, by the estimate.
+    pub added_tokens: u64,
 }
 
 impl Default for Terms {
@@ -50,12 +52,14 @@ impl Default for Terms {
             regions: Arc::default(),
             data: Arc::default(),
             tokenizer_factor: 1.0,
+            added_tokens: 0,
         }
     }
 }
 
 impl Terms {
-    /// How many tokens the model makes of a text, for so many of the estimate's.
+    /// How many tokens the model makes of a prompt, for so many of the estimate's: those that the operator
+    /// adds to it are on top.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -63,7 +67,8 @@ impl Terms {
         reason = "an estimate; a factor is a small positive number"
     )]
     pub fn tokens(&self, estimated: u64) -> u64 {
-        (estimated as f64 * self.tokenizer_factor).round() as u64
+        let all = estimated.saturating_add(self.added_tokens);
+        (all as f64 * self.tokenizer_factor).round() as u64
     }
 }
 

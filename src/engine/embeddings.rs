@@ -13,7 +13,7 @@ use crate::engine::ledger::Ledger;
 use crate::engine::plan::Target;
 use crate::engine::{Engine, Error, Plan};
 use crate::provider::Embed;
-use crate::routing::{Asked, NoCandidate, Subject};
+use crate::routing::{Asked, NoCandidate, Subject, Texts};
 
 /// What a request for vectors came to.
 pub struct Embedded {
@@ -51,15 +51,46 @@ impl Engine {
     }
 }
 
-/// Whether policy lets the texts reach the model. Rules on words search the request's body.
+/// The texts to be embedded, line by line; nothing, where they are not words.
+fn inputs(body: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Body {
+        input: Input,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Input {
+        One(String),
+        Several(Vec<String>),
+    }
+    match serde_json::from_str::<Body>(body).ok()?.input {
+        Input::One(text) => Some(text),
+        Input::Several(texts) => Some(texts.join("\n")),
+    }
+}
+
+/// Whether policy lets the texts reach the model. Rules on words search the texts; where those are the
+/// ids of tokens, such a rule applies, since they may say anything.
 fn allowed(
     plan: &Plan,
     (id, target): (ModelId, &Target),
     request: &TextsToEmbed,
     ledger: &Ledger,
 ) -> Result<(), Error> {
-    let words = || request.original.text.to_string();
-    let asked = Asked::new(Subject::Vectors(&request.model), &words);
+    // Most configurations have no policy, and then nobody reads the texts.
+    if plan.policy.rules().is_empty() {
+        return Ok(());
+    }
+    let inputs = inputs(&request.original.text);
+    let words = || inputs.clone().unwrap_or_default();
+    let subject = Subject::Vectors {
+        model: &request.model,
+        of: match inputs {
+            Some(_) => Texts::Words,
+            None => Texts::TokenIds,
+        },
+    };
+    let asked = Asked::new(subject, &words);
     let facts = facts(plan, &asked, ledger)?;
     let removed = plan
         .policy

@@ -153,8 +153,7 @@ impl Run<'_> {
         if target.load_limits.tokens_per_minute.is_none() {
             return ledger.admit(target, 0);
         }
-        let ours = target.overrides.as_ref().map_or(0, |it| it.body.tokens());
-        let prompt = self.request.tokens_estimate().saturating_add(ours);
+        let prompt = target.model.terms.tokens(self.request.tokens_estimate());
         let place = ledger.place();
         let answer = place.and_then(|place| target.state.output_tokens(&place));
         #[expect(

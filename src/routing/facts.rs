@@ -41,9 +41,25 @@ pub struct Facts<'a> {
 pub struct Asked<'a> {
     subject: Subject<'a>,
     words: &'a (dyn Fn() -> String + Sync),
-    known: OnceLock<String>,
+    now: Heard,
+    all: Heard,
+}
+
+/// A text that was made when somebody first asked for it.
+#[derive(Default)]
+struct Heard {
+    text: OnceLock<String>,
     // Telling it takes ten times as long as all other rules together.
     language: OnceLock<Option<Language>>,
+}
+
+/// How much of a conversation a rule listens to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hearing {
+    /// What the person says now, as it would be embedded: what a route goes by.
+    Now,
+    /// Every word of every turn, whoever spoke it: what goes out to a model, and what policy goes by.
+    All,
 }
 
 /// What a model is wanted for.
@@ -51,18 +67,32 @@ pub struct Asked<'a> {
 pub enum Subject<'a> {
     /// An answer.
     Chat(&'a Request),
-    /// Vectors of texts, from the model of this name.
-    Vectors(&'a str),
+    /// Vectors.
+    Vectors {
+        /// From the model of this name.
+        model: &'a str,
+        /// Of what.
+        of: Texts,
+    },
+}
+
+/// Whether texts can be searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    /// They are words.
+    Words,
+    /// They are the ids of tokens, and nobody here knows of which vocabulary.
+    TokenIds,
 }
 
 impl<'a> Asked<'a> {
     /// A request, and how its words are found: what the person says now, as it would be embedded.
-    pub const fn new(subject: Subject<'a>, words: &'a (dyn Fn() -> String + Sync)) -> Self {
+    pub fn new(subject: Subject<'a>, words: &'a (dyn Fn() -> String + Sync)) -> Self {
         Self {
             subject,
             words,
-            known: OnceLock::new(),
-            language: OnceLock::new(),
+            now: Heard::default(),
+            all: Heard::default(),
         }
     }
 
@@ -70,7 +100,7 @@ impl<'a> Asked<'a> {
     pub fn model(&self) -> &str {
         match self.subject {
             Subject::Chat(request) => &request.model,
-            Subject::Vectors(model) => model,
+            Subject::Vectors { model, .. } => model,
         }
     }
 
@@ -78,25 +108,56 @@ impl<'a> Asked<'a> {
     pub fn needs(&self) -> Option<&Needs> {
         match self.subject {
             Subject::Chat(request) => Some(request.needs()),
-            Subject::Vectors(_) => None,
+            Subject::Vectors { .. } => None,
         }
     }
 
-    /// What the person says now.
-    pub fn words(&self) -> &str {
-        self.known.get_or_init(self.words)
+    /// What is said; nothing, where it cannot be searched.
+    pub fn said(&self, hearing: Hearing) -> Option<&str> {
+        match (hearing, self.subject) {
+            (
+                _,
+                Subject::Vectors {
+                    of: Texts::TokenIds,
+                    ..
+                },
+            ) => None,
+            (Hearing::All, Subject::Chat(request)) => {
+                let turns = || request.messages.iter().map(|turn| turn.text.as_str());
+                let all = || turns().collect::<Vec<&str>>().join("\n");
+                Some(self.all.text.get_or_init(all))
+            }
+            _ => Some(self.now.text.get_or_init(self.words)),
+        }
     }
 
-    /// The language that they are written in, if it can be told.
-    pub fn language(&self) -> Option<Language> {
-        *self.language.get_or_init(|| Language::of(self.words()))
+    /// The language that it is in, if it can be told.
+    pub fn language(&self, hearing: Hearing) -> Option<Language> {
+        let heard = match hearing {
+            Hearing::Now => &self.now,
+            Hearing::All => &self.all,
+        };
+        let told = || Language::of(self.said(hearing)?);
+        *heard.language.get_or_init(told)
+    }
+
+    /// The most tokens that the answer may have, where the request says so.
+    pub fn output_tokens_max(&self) -> Option<u64> {
+        let Subject::Chat(request) = self.subject else {
+            return None;
+        };
+        // Every name of the field has this in it, and most requests have none.
+        let is_said = memchr::memmem::find(request.original.text.as_bytes(), b"max").is_some();
+        is_said.then(|| request.needs().output_tokens_max).flatten()
     }
 
     /// About how many tokens the prompt has.
     pub fn tokens(&self) -> u64 {
         match self.subject {
             Subject::Chat(request) => request.tokens_estimate(),
-            Subject::Vectors(_) => crate::domain::chat::estimated_tokens(self.words()),
+            Subject::Vectors { .. } => self
+                .said(Hearing::Now)
+                .map_or(0, crate::domain::chat::estimated_tokens),
         }
     }
 
@@ -104,7 +165,7 @@ impl<'a> Asked<'a> {
     pub fn tokens_max(&self) -> u64 {
         let n_bytes = match self.subject {
             Subject::Chat(request) => request.original.text.len(),
-            Subject::Vectors(_) => self.words().len(),
+            Subject::Vectors { .. } => self.said(Hearing::Now).map_or(0, str::len),
         };
         u64::try_from(n_bytes).unwrap_or(u64::MAX)
     }

@@ -19,7 +19,7 @@ pub mod rules;
 pub mod strategy;
 
 pub use decide::{Decision, Knowledge, Ladder, NoCandidate, Way, choose};
-pub use facts::{Asked, Facts, IntentSignal, Subject, Understanding};
+pub use facts::{Asked, Facts, IntentSignal, Subject, Texts, Understanding};
 pub use guard::Guards;
 pub use policy::Policy;
 pub use rules::{Matched, Rule, first_match};

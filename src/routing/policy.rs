@@ -198,7 +198,10 @@ impl Policy {
 
     /// The rules that apply to a request.
     pub fn in_force(&self, facts: &Facts<'_>) -> InForce<'_> {
-        let rules = self.rules.iter().filter(|rule| rule.when.holds_for(facts));
+        let rules = self
+            .rules
+            .iter()
+            .filter(|rule| rule.when.holds_for_all(facts));
         InForce {
             rules: rules.collect(),
         }
@@ -243,13 +246,20 @@ fn unable(model: &Model, facts: &Facts<'_>) -> Option<(Arc<str>, Arc<str>)> {
         }
     }
     let room = model.limits.context_tokens?;
+    let answer = facts.asked.output_tokens_max().unwrap_or(0);
+    let with_answer = |prompt| model.terms.tokens(prompt).saturating_add(answer);
     // Most prompts cannot be too long, however their tokens are counted.
-    if facts.asked.tokens_max() <= room {
+    if with_answer(facts.asked.tokens_max()) <= room {
         return None;
     }
-    let wanted = model.terms.tokens(facts.asked.tokens());
-    (room < wanted).then(|| {
-        let why = format!("the prompt has about {wanted} tokens; its context holds {room}");
+    let prompt = model.terms.tokens(facts.asked.tokens());
+    (room < prompt.saturating_add(answer)).then(|| {
+        let why = match answer {
+            0 => format!("the prompt has about {prompt} tokens; its context holds {room}"),
+            _ => format!(
+                "the prompt has about {prompt} tokens and the answer may have {answer}; its context holds {room}"
+            ),
+        };
         (Removed::CONTEXT.into(), why.into())
     })
 }

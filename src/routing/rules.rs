@@ -17,7 +17,7 @@ use crate::domain::event::RoutedReason;
 use crate::domain::name::{IntentName, RegionName, TeamName};
 use crate::domain::quantity::Ratio;
 
-use super::facts::{Facts, IntentSignal, Understanding};
+use super::facts::{Facts, Hearing, IntentSignal, Understanding};
 
 pub mod language;
 pub mod text;
@@ -169,10 +169,20 @@ impl Rule {
 
     /// Whether it holds.
     pub fn holds(&self, facts: &Facts<'_>, understanding: &Understanding) -> Held {
+        match self.holds_but_for_meaning(facts, Hearing::Now) {
+            Held::PromptWanted => self.agrees_with(understanding),
+            held => held,
+        }
+    }
+
+    /// Whether it holds, as far as that does not depend on what the prompt means.
+    fn holds_but_for_meaning(&self, facts: &Facts<'_>, hearing: Hearing) -> Held {
         for condition in &self.conditions {
-            match condition.holds(facts, understanding) {
-                Held::Yes => {}
-                other => return other,
+            if condition.looks_at_prompt() {
+                return Held::PromptWanted;
+            }
+            if !condition.is_met_by(facts, hearing) {
+                return Held::No;
             }
         }
         Held::Yes
@@ -190,9 +200,10 @@ impl Rule {
         Held::Yes
     }
 
-    /// Whether it holds for a request, if it does not look at what the prompt means.
-    pub fn holds_for(&self, facts: &Facts<'_>) -> bool {
-        self.holds(facts, &Understanding::NONE) == Held::Yes
+    /// Whether it holds for all that a request says, if it does not look at what the prompt means. Where
+    /// what is said cannot be searched, it may say anything.
+    pub fn holds_for_all(&self, facts: &Facts<'_>) -> bool {
+        self.holds_but_for_meaning(facts, Hearing::All) == Held::Yes
     }
 }
 
@@ -240,17 +251,6 @@ impl Condition {
         matches!(self, Self::Complexity(_) | Self::Intent(..))
     }
 
-    fn holds(&self, facts: &Facts<'_>, understanding: &Understanding) -> Held {
-        if self.looks_at_prompt() {
-            return self.agrees_with(understanding);
-        }
-        if self.is_met_by(facts) {
-            Held::Yes
-        } else {
-            Held::No
-        }
-    }
-
     /// Whether it agrees with what the prompt means. One that does not look at it does.
     fn agrees_with(&self, understanding: &Understanding) -> Held {
         let agrees = match self {
@@ -274,8 +274,10 @@ impl Condition {
         if agrees { Held::Yes } else { Held::No }
     }
 
-    fn is_met_by(&self, facts: &Facts<'_>) -> bool {
+    fn is_met_by(&self, facts: &Facts<'_>, hearing: Hearing) -> bool {
         let asked = facts.asked;
+        // A rule of the policy must not be escaped by saying it in a way that cannot be read.
+        let unread = hearing == Hearing::All;
         match self {
             Self::Gateway(regions) => facts.region.is_some_and(|it| regions.contains(it)),
             Self::Model(names) => contains(names, asked.model()),
@@ -307,11 +309,18 @@ impl Condition {
                 found == *need
             }
             Self::Tokens(range) => range.contains(&asked.tokens()),
-            Self::Text(Patterns(expressions)) => expressions.is_match(asked.words()),
-            Self::Script(scripts) => {
-                Writing::of(asked.words()).is_some_and(|it| scripts.contains(&it))
-            }
-            Self::Language(languages) => asked.language().is_some_and(|it| languages.contains(&it)),
+            Self::Text(Patterns(expressions)) => asked
+                .said(hearing)
+                .map_or(unread, |said| expressions.is_match(said)),
+            Self::Script(scripts) => asked.said(hearing).map_or(unread, |said| {
+                Writing::of(said).is_some_and(|it| scripts.contains(&it))
+            }),
+            Self::Language(languages) => match asked.said(hearing) {
+                Some(_) => asked
+                    .language(hearing)
+                    .is_some_and(|it| languages.contains(&it)),
+                None => unread,
+            },
             Self::Intent(..) | Self::Complexity(_) => false,
         }
     }
@@ -358,7 +367,7 @@ pub fn first_match<'r>(
     // Whether the prompt's meaning has had a say: with another one, an earlier rule would have held.
     let mut prompt_counted = false;
     for (idx, rule) in rules.into_iter().enumerate() {
-        let held = match rule.holds(facts, &Understanding::NONE) {
+        let held = match rule.holds_but_for_meaning(facts, Hearing::Now) {
             Held::PromptWanted => {
                 prompt_counted = true;
                 rule.agrees_with(understanding)

@@ -152,11 +152,6 @@ impl Strategy {
         }
     }
 
-    /// Whether it looks at how targets have done lately.
-    pub const fn looks_at_standing(&self) -> bool {
-        !matches!(self, Self::Pinned | Self::Weighted(_))
-    }
-
     /// Whether it looks at what a request will cost or how long it will take.
     pub const fn looks_ahead(&self) -> bool {
         matches!(self, Self::Cheapest(_) | Self::Score(_))
@@ -195,7 +190,7 @@ impl Field<'_> {
 
     /// Works out what the request will cost with each candidate, and how long it will take.
     pub(super) fn look_ahead(&mut self) {
-        let max = self.facts.asked.needs().and_then(|it| it.output_tokens_max);
+        let max = self.facts.asked.output_tokens_max();
         let standings: Vec<Standing> = self.candidates.iter().map(|it| it.standing).collect();
         let outputs = expectation::output_tokens(&standings, max);
         let input_tokens = self.facts.asked.tokens();
