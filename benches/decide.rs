@@ -66,7 +66,8 @@ impl Knowledge for World {
             long: samples.pace(self.now, Window::Long),
             short: samples.pace(self.now, Window::Short),
             failure_share: samples.failure_share(self.now),
-            output_tokens: outputs.mean(&self.place),
+            output_tokens: outputs.mean_here(&self.place),
+            output_tokens_anywhere: outputs.mean_anywhere(),
             room: Room::Free,
         }
     }
@@ -122,6 +123,7 @@ fn model(idx: u32) -> Model {
             regions: ["eu".parse().expect("a region")].into(),
             data: ["personal".parse().expect("a class")].into(),
             tokenizer_factor: 1.1,
+            ..Terms::default()
         },
     }
 }

@@ -54,7 +54,7 @@ pub struct Route {
     /// The highest worth: quality, less what cost and time are worth in quality.
     #[serde(default)]
     pub score: Option<Score>,
-    /// What the choice may not exceed.
+    /// What the first choice may not exceed.
     #[serde(default)]
     pub guards: Option<Guards>,
     /// Models that are asked, in order, when the one before could not answer. The other models of a

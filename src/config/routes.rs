@@ -195,6 +195,7 @@ impl Reading<'_> {
             }
             None => naming.strategy(given)?,
         };
+        naming.without_effect(given, (&of, &failover), &guards);
         Some(Way::Single {
             of,
             strategy,

@@ -148,14 +148,15 @@ pub struct Weights {
     pub latency: f64,
 }
 
-/// What a route's choice may not exceed, by what a request is expected to cost and to take.
+/// What a route's first choice may not exceed, by what a request is expected to cost and to take. What is
+/// not known exceeds nothing, and a model that stands in when the first one failed is not guarded against.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Guards {
     /// How much a request may be expected to cost.
     pub cost: Option<CostGuard>,
-    /// How long an answer may be expected to take. Where the choice takes longer, the route's fastest is
-    /// asked.
+    /// How long an answer may be expected to take. Where the choice takes longer, the fastest of the route's
+    /// models and stand-ins is asked.
     pub time: Option<Period>,
 }
 

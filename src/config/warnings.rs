@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use crate::config::problem::Problem;
 use crate::config::{Config, assistants};
-use crate::domain::name::AssistantName;
+use crate::domain::model::ModelId;
+use crate::domain::name::{AssistantName, IntentName};
+use crate::domain::quality::QualityTable;
 use crate::engine::Plan;
 use crate::engine::access::Teams;
-use crate::engine::plan::{ANY_NAME, Assistant};
-use crate::routing::Rule;
+use crate::engine::plan::{ANY_NAME, Assistant, Route};
 use crate::routing::lint::{Never, never};
 use crate::routing::rules::Condition;
+use crate::routing::{Rule, Way};
 
 /// The paths at which assistants are asked.
 const PATHS: [&str; 4] = [
@@ -27,6 +29,9 @@ pub(super) fn of(config: &Config, plan: &Plan) -> Vec<Problem> {
     for (name, assistant) in &plan.assistants {
         let path = format!("assistants.{name}.routes");
         warnings.extend(routes(name, assistant, (config, plan), &path));
+        for (position, route) in assistant.routes.iter().enumerate() {
+            warnings.extend(unmeasured(route, plan, &format!("{path}[{position}]")));
+        }
     }
     for (position, rule) in plan.policy.rules().iter().enumerate() {
         let path = format!("policy[{position}]");
@@ -34,12 +39,16 @@ pub(super) fn of(config: &Config, plan: &Plan) -> Vec<Problem> {
             let message = "removes every model, so each request that it applies to is refused";
             warnings.push(Problem::new(&path, message));
         }
-        let why = rule
-            .when()
-            .conditions()
-            .iter()
-            .find_map(|it| beyond_reach(it, plan));
-        warnings.extend(why.map(|why| Problem::new(format!("{path}.when"), why)));
+        let paths = [&PATHS[..], &["/v1/embeddings"]].concat();
+        let conditions = rule.when().conditions();
+        let beyond = || {
+            conditions
+                .iter()
+                .find_map(|it| beyond_reach(it, plan, &paths))
+        };
+        let why = contradicted(rule.when()).or_else(beyond);
+        let told = why.map(|why| format!("never applies: {why}"));
+        warnings.extend(told.map(|told| Problem::new(format!("{path}.when"), told)));
     }
     warnings
 }
@@ -61,7 +70,8 @@ fn routes(
             continue;
         }
         let why = rule.conditions().iter().find_map(|condition| {
-            beyond_reach(condition, plan).or_else(|| of_another(condition, name, given, assistant))
+            beyond_reach(condition, plan, &PATHS)
+                .or_else(|| of_another(condition, name, given, assistant))
         });
         told.extend(why.map(|why| (idx, why)));
     }
@@ -78,6 +88,72 @@ fn routes(
         )
     })
     .collect()
+}
+
+fn contradicted(rule: &Rule) -> Option<String> {
+    let (_, why) = never(&[rule]).pop()?;
+    match why {
+        Never::Contradiction(left, right) => {
+            Some(format!("`{left}` and `{right}` exclude each other"))
+        }
+        Never::Shadowed(_) => None,
+    }
+}
+
+/// What a route that goes by measured quality cannot know.
+fn unmeasured(route: &Route, plan: &Plan, path: &str) -> Vec<Problem> {
+    let (Some(table), true) = (&plan.quality, route.way.looks_at_intent()) else {
+        return Vec::new();
+    };
+    let mut told = Vec::new();
+    if !table.centroid_digest.is_empty() && *table.centroid_digest != *plan.centroid_digest {
+        told.push(
+            "the table in `quality` was made with other centroids, so its intents may mean something else; make it again by `semroute eval models`"
+                .to_owned(),
+        );
+    }
+    let Way::Single { of, .. } = &route.way else {
+        return Vec::new();
+    };
+    for id in of.iter().filter(|id| !is_measured(table, None, plan, **id)) {
+        let name = plan
+            .target(*id)
+            .map_or("", |target| target.model.name.as_str());
+        told.push(format!(
+            "the table in `quality` does not have \"{name}\", so it is never chosen"
+        ));
+    }
+    let lacks = |intent: &&IntentName| {
+        !of.iter()
+            .any(|id| is_measured(table, Some(intent), plan, *id))
+    };
+    let lacking: Vec<String> = plan
+        .centroids
+        .intents()
+        .filter(lacks)
+        .map(ToString::to_string)
+        .collect();
+    if !lacking.is_empty() && lacking.len() < plan.centroids.intents().len() {
+        told.push(format!(
+            "none of its models was measured at {}; prompts of these go to `failover`, or are refused",
+            lacking.join(", ")
+        ));
+    }
+    told.into_iter()
+        .map(|message| Problem::new(path, message))
+        .collect()
+}
+
+fn is_measured(
+    table: &QualityTable,
+    intent: Option<&IntentName>,
+    plan: &Plan,
+    id: ModelId,
+) -> bool {
+    plan.target(id).is_some_and(|target| {
+        let names = [target.model.name.as_str(), &target.model.upstream_name];
+        names.iter().any(|name| table.of(intent, name).is_some())
+    })
 }
 
 fn explained(why: &Never, assistant: &Assistant) -> String {
@@ -97,7 +173,7 @@ fn explained(why: &Never, assistant: &Assistant) -> String {
 }
 
 /// Why a condition holds for no request that comes to this gateway.
-fn beyond_reach(condition: &Condition, plan: &Plan) -> Option<String> {
+fn beyond_reach(condition: &Condition, plan: &Plan, at: &[&str]) -> Option<String> {
     match condition {
         Condition::Gateway(regions) => match &plan.region {
             None => Some("`server.region` does not say where this gateway stands".to_owned()),
@@ -108,12 +184,11 @@ fn beyond_reach(condition: &Condition, plan: &Plan) -> Option<String> {
         },
         Condition::Path(paths) => {
             let is_one = |path: &Arc<str>| {
-                PATHS
-                    .iter()
+                at.iter()
                     .any(|known| crate::routing::rules::covers(path, known))
             };
             let none = !paths.iter().any(is_one);
-            none.then(|| format!("assistants are asked at {}", PATHS.join(", ")))
+            none.then(|| format!("what can be asked is {}", at.join(", ")))
         }
         _ => None,
     }

@@ -1,6 +1,6 @@
 //! When a route is taken, or a rule of the policy applies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -29,7 +29,7 @@ pub struct When {
     pub header: Option<BTreeMap<String, OneOrMany<String>>>,
     /// The path asked, such as `/v1/messages`; with a final `*`, how it begins.
     pub path: Option<OneOrMany<String>>,
-    /// The host asked, without its port.
+    /// The host asked, without its port; an IPv6 address in brackets.
     pub host: Option<OneOrMany<String>>,
     /// Names in the caller's metadata (the header `X-Semroute-Metadata`), and the value that each must
     /// have; `*` is any.
@@ -45,7 +45,8 @@ pub struct When {
     /// How probable that intent must be at least, 0 to 1; it is out of scope below the threshold of the
     /// centroids anyway.
     pub probability: Option<Ratio>,
-    /// Words or phrases that the person's last turn holds, in whatever case.
+    /// Words or phrases that the person's words hold, in whatever case: those that are embedded, as
+    /// `encoder.text` has it; of a rule of the policy, every word of every turn.
     pub keyword: Option<OneOrMany<String>>,
     /// Regular expressions that it matches, as the crate `regex` reads them: no look-around, no
     /// back-references, and time linear in the text.
@@ -60,9 +61,9 @@ pub struct When {
     pub images: Option<bool>,
     /// Whether its answer must keep to a JSON Schema: `response_format`.
     pub schema: Option<bool>,
-    /// The script that most of the last turn is written in, such as `latin`, `cyrillic` or `han`.
+    /// The script that most of these words are written in, such as `latin`, `cyrillic` or `han`.
     pub script: Option<OneOrMany<String>>,
-    /// The language of the last turn, by its code of ISO 639: `en`, `de`. Where it cannot be told
+    /// The language of these words, by its code of ISO 639: `en`, `de`. Where it cannot be told
     /// reliably, as in a few words, no language holds.
     pub language: Option<OneOrMany<String>>,
 }
@@ -88,7 +89,7 @@ pub(super) struct Known<'a> {
 /// Stands for any value.
 const ANY: &str = "*";
 
-/// A rule, or `None` and what is wrong with it.
+/// A rule, and what is wrong with it.
 pub(super) fn rule(
     when: &When,
     known: &Known<'_>,
@@ -104,6 +105,7 @@ pub(super) fn rule(
     reading.of_request(when);
     reading.of_words(when);
     reading.of_meaning(when, known);
+    reading.maps(when);
     if reading.conditions.is_empty() && *when == When::default() {
         let message = "names nothing, so it would always hold; name a condition, or leave it out";
         problems.push(Problem::new(path, message));
@@ -137,6 +139,24 @@ impl Reading<'_> {
     fn texts(&mut self, key: &str, given: Option<&OneOrMany<String>>) -> Option<Vec<Arc<str>>> {
         let values = self.values(key, given)?;
         Some(values.into_iter().map(Arc::from).collect())
+    }
+
+    /// A map without a name holds for everything, which nobody means; and headers are told apart by their
+    /// names in whatever case.
+    fn maps(&mut self, when: &When) {
+        for (key, map) in [("header", &when.header), ("metadata", &when.metadata)] {
+            if map.as_ref().is_some_and(BTreeMap::is_empty) {
+                self.problem(key, "names nothing, so it would always hold; name one");
+            }
+        }
+        let mut seen = BTreeSet::new();
+        for name in when.header.iter().flat_map(BTreeMap::keys) {
+            if !seen.insert(name.to_ascii_lowercase()) {
+                let message =
+                    "the header stands here twice, in another case; give all its values at once";
+                self.problem(&format!("header.{name}"), message);
+            }
+        }
     }
 
     fn of_caller(&mut self, when: &When, known: &Known<'_>) {
@@ -181,7 +201,9 @@ impl Reading<'_> {
             self.conditions.push(Condition::Path(paths));
         }
         if let Some(hosts) = self.values("host", when.host.as_ref()) {
-            for host in hosts.iter().filter(|host| host.contains([':', '/'])) {
+            let is_more =
+                |host: &&String| host.contains('/') || host.contains(':') && !host.starts_with('[');
+            for host in hosts.iter().filter(is_more) {
                 let message =
                     format!("{host:?} is more than a host; leave out scheme, port and path");
                 self.problem("host", message);

@@ -42,7 +42,7 @@ macro_rules! spelled {
 /// [`ChosenReason`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RoutedReason {
-    /// A rule decided before any looked at what the prompt is about, so nobody asked.
+    /// A rule decided that does not look at what the prompt means.
     Rule,
     /// A rule named the prompt's intent.
     Intent,

@@ -130,10 +130,12 @@ impl Choosing<'_> {
         };
         let decision = choose(&ladder, &facts, &known);
         ledger.record.timings.decide += self.engine.clock().now().since(began);
-        let mut decision = decision.map_err(|nobody| known.error(nobody, route, ledger))?;
-        note_refusals(&decision.candidates, ledger);
+        let mut decision = decision.map_err(|nobody| known.error(nobody, ledger))?;
+        ledger.record.refusals.append(&mut decision.refused);
         let target = self.plan.target(decision.first).ok_or_else(no_route)?;
-        if route.way.has_incumbent() && decision.takes_over() {
+        // Who only wants to know changes nothing for the others.
+        let is_asked = self.embed == Embed::IfLookedAt;
+        if is_asked && route.way.has_incumbent() && decision.takes_over() {
             incumbents.note(&route.label, &target.model.name);
         }
         ledger.record.decision = Some(Box::new(Decided {
@@ -240,32 +242,27 @@ impl Knowledge for Known<'_> {
 
 impl Known<'_> {
     /// Why nobody can be asked. Load passes, so it comes before what removes models for good.
-    fn error(&self, nobody: NoCandidate, route: &Route, ledger: &mut Ledger) -> Error {
+    fn error(&self, nobody: NoCandidate, ledger: &mut Ledger) -> Error {
         let is_full = |(_, out): &(Weighed, Out)| matches!(out, Out::Full(_));
         if !nobody.out.iter().any(is_full) {
             return Error::NoCandidate(nobody);
         }
-        let weighed = nobody.out.into_iter().map(|(weighed, _)| weighed);
-        note_refusals(&weighed.collect::<Vec<Weighed>>(), ledger);
-        let models = route.way.models();
-        let targets = models.iter().filter_map(|id| self.plan.target(*id));
-        let waits = targets.filter_map(|target| target.state.full(self.now)?.free_in);
+        let mut waits = Vec::new();
+        for (weighed, out) in nobody.out {
+            let Out::Full(reason) = out else {
+                continue;
+            };
+            let state = self.plan.state_of(&weighed.model);
+            waits.extend(state.and_then(|state| state.full(self.now)?.free_in));
+            ledger.record.refusals.push(standing::Refusal {
+                target: weighed.model,
+                reason,
+            });
+        }
         Error::TargetsFull {
-            retry_after: waits.min(),
+            retry_after: waits.into_iter().min(),
         }
     }
-}
-
-/// Notes the candidates that were passed over since they had no room.
-fn note_refusals(candidates: &[Weighed], ledger: &mut Ledger) {
-    let full = candidates.iter().filter_map(|weighed| match weighed.out {
-        Some(Out::Full(reason)) => Some(standing::Refusal {
-            target: weighed.model.clone(),
-            reason,
-        }),
-        _ => None,
-    });
-    ledger.record.refusals.extend(full);
 }
 
 /// What is known of a request without understanding it.

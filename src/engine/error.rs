@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cascade::Defeat;
-use crate::domain::decision::{Out, Removed};
+use crate::domain::decision::{Out, Removed, Weighed};
 use crate::domain::event::{ErrorType, FailoverReason, Failure, FailureKind, Fault};
 use crate::routing::NoCandidate;
 
@@ -158,7 +158,8 @@ enum Lacking {
 impl Lacking {
     /// Figures can be told, so what removed a model for good comes last.
     fn of(nobody: &NoCandidate) -> Self {
-        if !nobody.out.is_empty() {
+        let lacks_figure = |(_, out): &(Weighed, Out)| *out != Out::NoWeight;
+        if nobody.out.iter().any(lacks_figure) || nobody.removed.is_empty() {
             return Self::Figures;
         }
         match nobody.removed.last().map(|it| &*it.by) {

@@ -1,7 +1,10 @@
 //! Runs requests: the one place where decisions meet the world.
 //!
-//! Read [`serve`] first: it is the table of contents. `choose` brings together what routing asks for, [`execute`] performs the steps that the
-//! cascade asks for, [`saturated`] helps itself without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used up, [`standing`] what is known of targets, [`plan`] is what all of it runs on.
+//! Read [`serve`] first: it is the table of contents. `choose` brings together what routing asks
+//! for, [`execute`] performs the steps that the cascade asks for, [`saturated`] helps itself
+//! without the encoder, [`access`] says who may ask for what, `passing` hands a stream over piece
+//! by piece, [`ledger`] keeps the record of a request until it is over, `spent` what a call used
+//! up, [`standing`] what is known of targets, [`plan`] is what all of it runs on.
 
 pub mod access;
 mod choose;

@@ -10,7 +10,7 @@ use crate::cascade::OnLimit;
 use crate::centroids::CentroidSet;
 use crate::domain::caller::Tenant;
 use crate::domain::model::{Model, ModelId};
-use crate::domain::name::{AssistantName, RegionName, RouteName};
+use crate::domain::name::{AssistantName, ModelName, RegionName, RouteName};
 use crate::domain::quality::QualityTable;
 use crate::domain::quantity::Ratio;
 use crate::engine::access::{Access, Teams};
@@ -231,6 +231,12 @@ impl Plan {
         let embedders = self.embeddings.iter();
         let mut embedders = embedders.filter_map(|id| Some((*id, self.target(*id)?)));
         embedders.find(|(_, target)| target.model.name.as_str() == name)
+    }
+
+    /// What is known of how a model does.
+    pub fn state_of(&self, model: &ModelName) -> Option<&Arc<TargetState>> {
+        let target = self.targets.iter().find(|it| it.model.name == *model)?;
+        Some(&target.state)
     }
 
     /// A model by its position. Positions come from this plan, so there is always one.

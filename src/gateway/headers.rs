@@ -50,15 +50,16 @@ pub(super) fn belonging_to(dialect: Inbound, headers: &HeaderMap) -> Vec<(&'stat
     .collect()
 }
 
-/// What is written on a request outside its body, as far as a rule of the plan looks at it. A header
-/// whose value is no text is none.
+/// What is written on a request outside its body, as far as a rule of the plan looks at it.
 pub(super) fn envelope<B>(plan: &Plan, request: &Request<B>) -> Envelope {
     let host = plan.looks_at_host.then(|| host(request)).flatten();
     let wanted = plan.headers_wanted.iter();
     let values = wanted.flat_map(|name| {
         let values = request.headers().get_all(&**name).iter();
-        let values = values.filter_map(|value| value.to_str().ok());
-        values.map(|value| (Arc::clone(name), value.to_owned()))
+        values.map(|value| {
+            let text = String::from_utf8_lossy(value.as_bytes());
+            (Arc::clone(name), text.into_owned())
+        })
     });
     Envelope {
         host,

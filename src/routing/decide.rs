@@ -6,7 +6,7 @@ use crate::domain::model::{Model, ModelId, Tier};
 use crate::domain::name::IntentName;
 use crate::domain::quality::QualityTable;
 use crate::domain::quantity::Ratio;
-use crate::domain::standing::{Room, Standing};
+use crate::domain::standing::{Refusal, Room, Standing};
 
 use super::expectation::Odds;
 use super::facts::Facts;
@@ -128,6 +128,8 @@ pub struct Decision {
     pub candidates: Vec<Weighed>,
     /// Models that the request may not reach.
     pub removed: Vec<Removed>,
+    /// Models that were passed over since they had no room.
+    pub refused: Vec<Refusal>,
     /// Whether the incumbent could have been chosen.
     pub incumbent: Incumbent,
 }
@@ -284,6 +286,10 @@ fn single(
     let Some(&first) = choice.order.first() else {
         return Err(NoCandidate::of(field.candidates, removed));
     };
+    // One that is full now may have room by the time that the others have failed.
+    let is_full = |it: &Candidate<'_>| it.role != Role::Budget && it.standing.room != Room::Free;
+    let full = (0..field.candidates.len()).filter(|idx| is_full(&field.candidates[*idx]));
+    choice.order.extend(full);
     if choice.odds.is_empty() {
         choice.odds = vec![(first, 1.0)];
     }
@@ -312,6 +318,16 @@ fn decided(
         target: candidates[first].id,
         stand_ins: stand_ins.map(|idx| candidates[*idx].id).collect(),
     };
+    // Whoever stands behind the choice was not wanted, full or not.
+    let is_wanted = |idx: usize, it: &Candidate<'_>| it.role == Role::Choice || idx < first;
+    let refused = candidates.iter().enumerate().filter_map(|(idx, it)| {
+        let reason = it.standing.room;
+        (reason != Room::Free && is_wanted(idx, it)).then(|| Refusal {
+            target: it.model.name.clone(),
+            reason,
+        })
+    });
+    let refused = refused.collect();
     let is_plain = *strategy == Strategy::Pinned
         && guards.is_none()
         && candidates.iter().all(|it| it.weighed.out.is_none());
@@ -327,6 +343,7 @@ fn decided(
             candidates.into_iter().map(|it| it.weighed).collect()
         },
         removed,
+        refused,
         incumbent: Incumbent::Asked,
     }
 }
@@ -352,6 +369,7 @@ fn cascade(tiers: &[Tier], mut gate: Gate<'_>) -> Result<Decision, NoCandidate> 
             luck: Luck::None,
             candidates: Vec::new(),
             removed,
+            refused: Vec::new(),
             incumbent: Incumbent::Asked,
         }),
     }

@@ -2,7 +2,8 @@
 //!
 //! They look at what a request is expected to cost and how long it is expected to take, before anybody
 //! is asked. What is not known does not exceed anything: a model whose price nobody told passes the cost
-//! guard, and the candidates' figures say so.
+//! guard, and the candidates' figures say so. They choose who is asked first; whoever is needed when that
+//! one fails stands in whatever it costs, since an answer is worth more than none.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::domain::model::ModelId;
 use crate::domain::quantity::PicoUsd;
 use crate::domain::standing::Room;
 
-use super::strategy::Candidate;
+use super::strategy::{Candidate, Role};
 
 /// What a route's choice may not exceed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -91,7 +92,8 @@ fn faster(at_most: Duration, first: usize, candidates: &[Candidate<'_>]) -> Opti
     if time(first)? <= at_most {
         return None;
     }
-    let known = (0..candidates.len()).filter(|idx| candidates[*idx].is_choice());
+    let is_free = |it: &Candidate<'_>| it.role != Role::Budget && it.standing.room == Room::Free;
+    let known = (0..candidates.len()).filter(|idx| is_free(&candidates[*idx]));
     let known = known.filter(|idx| time(*idx).is_some());
     let fastest = known.min_by_key(|idx| time(*idx))?;
     (time(fastest)? < time(first)?).then_some(fastest)

@@ -400,7 +400,6 @@ fn reason(rule: &Rule, prompt_counted: bool, intent: &IntentSignal) -> RoutedRea
     match (rule.intents().next(), rule.looks_at_complexity()) {
         (Some(_), _) => RoutedReason::Intent,
         (None, true) => RoutedReason::Complexity,
-        // Whatever the prompt had been about, it would have come here.
         (None, false) => RoutedReason::Rule,
     }
 }

@@ -146,7 +146,11 @@ fn keys_of_guards() {
         guards("cost: { usd_per_1k_tokens: 0.01, then: small }"),
         cost(CostLimit::PerThousandTokens(usd(0.01)))
     );
-    assert_eq!(guards("time: 8s").time, Some(Duration::from_secs(8)));
+    let timed = route("to: large, failover: [small], guards: { time: 8s }").way;
+    let Way::Single { guards, .. } = timed else {
+        panic!("a cascade");
+    };
+    assert_eq!(guards.time, Some(Duration::from_secs(8)));
 }
 
 #[test]
@@ -238,6 +242,26 @@ fn what_is_wrong_with_a_strategy_is_told_with_its_place() {
         (
             "to: small, guards: { cost: { usd_per_request: 1, then: larg } }",
             "guards.cost.then: no model is called \"larg\"; did you mean \"large\"?",
+        ),
+        (
+            "to: small, guards: { time: 1s }",
+            "guards.time: there is no other model that could be faster",
+        ),
+        (
+            "to: small, guards: { cost: { usd_per_request: 1, then: small } }",
+            "guards.cost.then: is the model that the route asks anyway",
+        ),
+        (
+            "fastest: { of: [small, large] }, failover: [large]",
+            "failover[0]: is one of the route's models already",
+        ),
+        (
+            "priority: { of: [small], probe: 0.1 }",
+            "priority.probe: nothing is measured without `tpot`",
+        ),
+        (
+            "score: { of: [small], weights: { cost: 1 }, probe: 0.1 }",
+            "score.probe: nothing is measured without `weights.latency`",
         ),
         (
             "to: small, fastest: { of: [large] }",
@@ -405,7 +429,7 @@ fn a_route_that_is_never_taken_is_a_warning() {
         ),
         (
             "path: /v1/completions",
-            "assistants are asked at /v1/chat/completions",
+            "what can be asked is /v1/chat/completions",
         ),
         (
             "script: latin, language: ru",

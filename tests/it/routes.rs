@@ -350,7 +350,7 @@ async fn a_user_stays_with_a_canary_and_the_record_tells_the_odds() {
         0.25
     };
     assert_eq!(decision["propensity"], odds);
-    assert!(decision["seed"].is_u64(), "{decision}");
+    assert_eq!(decision["seed"], Value::Null, "the seed had no say");
     assert_eq!(decision["candidates"][0]["share"], 0.25);
 }
 
@@ -471,28 +471,79 @@ async fn fastest_learns_from_answers_and_leaves_the_slow_one() {
 
 #[tokio::test]
 async fn a_guard_on_time_asks_the_fastest_once_the_choice_is_known_to_be_late() {
-    let config = strategy("priority: { of: [slow, quick] }, guards: { time: 10ms }").replace(
+    let config = strategy(
+        "weighted: { of: { slow: 1, quick: 1 } }, guards: { time: 60ms }",
+    )
+    .replace(
         "  usual:",
-        "  slow: { provider: demo, script: { first_token_ms: 20, per_token_ms: 4 } }\n  quick: { provider: demo }\n  usual:",
+        "  slow: { provider: demo, script: { first_token_ms: 30, per_token_ms: 5 } }\n  quick: { provider: demo, script: { per_token_ms: 0 } }\n  usual:",
     );
     let (server, _folder) = started(&config).await;
-    let ask = async || {
+    let mut chosen = Vec::new();
+    for _ in 0..40 {
         let reply = plain().with("stream", json!(true)).of(&server).await;
-        reply.header("x-semroute-chosen").to_owned()
+        let target = reply.header("x-semroute-target").to_owned();
+        chosen.push((reply.header("x-semroute-chosen").to_owned(), target));
+    }
+    let guarded = ("time_guard".to_owned(), "quick".to_owned());
+    assert!(chosen.contains(&guarded), "{chosen:?}");
+    let slow = chosen.iter().filter(|(_, target)| target == "slow");
+    assert!((1..10).contains(&slow.count()), "{chosen:?}");
+}
+
+#[tokio::test]
+async fn policy_hears_what_was_said_in_earlier_turns_and_by_harnesses() {
+    let policy = "{ when: { keyword: patient }, allow: { data: phi } }";
+    let (server, _folder) = under(policy).await;
+    let turns = json!([
+        { "role": "user", "content": "The patient has a fever." },
+        { "role": "assistant", "content": "Noted." },
+        { "role": "user", "content": "Summarise that." },
+    ]);
+    let told = plain().with("messages", turns).of(&server).await;
+    assert_eq!(told.header("x-semroute-target"), "local");
+    let wrapped = "<environment_details>patient 7</environment_details> go on";
+    let told = saying(wrapped).of(&server).await;
+    assert_eq!(told.header("x-semroute-target"), "local");
+    let system = json!([
+        { "role": "system", "content": "You see data of a patient." },
+        { "role": "user", "content": "hello" },
+    ]);
+    let told = plain().with("messages", system).of(&server).await;
+    assert_eq!(told.header("x-semroute-target"), "local");
+    let told = plain().of(&server).await;
+    assert_eq!(told.header("x-semroute-target"), "abroad");
+}
+
+#[tokio::test]
+async fn policy_hears_the_words_of_texts_to_be_embedded() {
+    let config = "
+providers: { lab: { kind: openai, base_url: 'http://127.0.0.1:9/v1' } }
+models: { vectors: { provider: lab } }
+embeddings: [vectors]
+assistants: { assistant: { routes: [{ name: only, to: vectors }] } }
+teams: { clinic: { keys: [env:DAY_KEY] } }
+policy: [{ when: { keyword: [patient, input] }, allow: { data: phi } }]
+";
+    let (server, _folder) = started(config).await;
+    let status = async |input: &str| {
+        let key = keys("DAY_KEY").unwrap();
+        let url = server.url("/v1/embeddings");
+        let body = format!(r#"{{"model":"vectors","input":{input}}}"#);
+        let sent = server.client.post(url).bearer_auth(key).body(body).send();
+        Reply::of(sent.await.unwrap()).await.status
     };
-    assert_eq!(ask().await, "priority", "nobody knows how long it takes");
-    let dry = plain()
-        .header("x-semroute-dry-run", "true")
-        .of(&server)
-        .await;
-    let dry = dry.json();
-    assert!(
-        dry["candidates"][0]["expected_ms"].as_f64().is_some(),
-        "{dry}"
-    );
+    for denied in [
+        r#""Diagnosis:\npatient 7""#,
+        r#"["fine", "pati\u0065nt"]"#,
+        "[1, 2, 3]",
+    ] {
+        assert_eq!(status(denied).await, 403, "{denied}");
+    }
     assert_eq!(
-        dry["chosen"], "priority",
-        "the other one is not known to be faster"
+        status(r#""hello""#).await,
+        502,
+        "nobody is there, but it was asked"
     );
 }
 

@@ -1,6 +1,6 @@
 //! What a plan makes of a logged request. Of a request, its log line keeps the prompt, the caller and
-//! what she said of it; rules on headers, hosts and keys find nothing in it, and how fast targets were
-//! is not known of the past.
+//! what she said of it; rules on headers, hosts, keys, aliases, tools, images and schemas find nothing in
+//! it, and how fast targets were is not known of the past.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use crate::domain::model::{Model, ModelId};
 use crate::domain::quantity::{PicoUsd, Ratio};
 use crate::domain::record::Intent;
 use crate::domain::standing::Standing;
+use crate::engine::complexity::Complexity;
 use crate::engine::plan::{Plan, Route};
 use crate::eval::replay::Seen;
 use crate::gateway::question;
@@ -23,7 +24,10 @@ use crate::routing::{
 /// Of each route, the share of its answered requests that escalated.
 pub(super) type Escalated = BTreeMap<String, Ratio>;
 
-/// What a plan makes of a logged request; nothing, where it would be refused.
+/// What stands in the place of a target where a request would be refused. No model is called so.
+const REFUSED: &str = "(refused)";
+
+/// What a plan makes of a logged request.
 pub(super) fn see(
     record: &logged::Record,
     vector: &[f32],
@@ -31,7 +35,16 @@ pub(super) fn see(
     escalated: &Escalated,
 ) -> Option<Seen> {
     let intent: Intent = plan.centroids.classify(vector, plan.threshold);
-    let (route, decision) = decide(record, &intent, plan)?;
+    let (route, decision) = decide(record, (vector, &intent), plan)?;
+    let Some(decision) = decision else {
+        return Some(Seen {
+            intent: intent.name,
+            out_of_scope: intent.out_of_scope,
+            route: route.name.to_string(),
+            target: REFUSED.to_owned(),
+            cost: None,
+        });
+    };
     let target = plan.target(decision.first)?;
     Some(Seen {
         intent: intent.name,
@@ -44,9 +57,9 @@ pub(super) fn see(
 
 fn decide<'p>(
     record: &logged::Record,
-    intent: &Intent,
+    (vector, intent): (&[f32], &Intent),
     plan: &'p Plan,
-) -> Option<(&'p Route, Decision)> {
+) -> Option<(&'p Route, Option<Decision>)> {
     let (name, assistant) = plan.assistant(record.assistant.as_deref()?)?;
     let said = record.prompt_text().unwrap_or_default();
     let request = question(name.as_str(), said).ok()?;
@@ -63,14 +76,18 @@ fn decide<'p>(
         path: &record.endpoint,
         envelope: &envelope,
         region: plan.region.as_ref(),
-        wall: Duration::ZERO,
+        wall: came_at(record),
         seed: record
             .decision
             .as_ref()
             .and_then(|it| it.seed)
             .unwrap_or_default(),
     };
-    let understanding = Understanding::without(IntentSignal::from(intent));
+    let rate = |levels: &Complexity| levels.rate(vector);
+    let understanding = Understanding {
+        intent: IntentSignal::from(intent),
+        complexity: plan.complexity.as_ref().and_then(rate).map(|it| it.level),
+    };
     let Matched::Rule { idx, .. } = first_match(assistant.rules(), &facts, &understanding)? else {
         return None;
     };
@@ -83,8 +100,19 @@ fn decide<'p>(
         intent: understanding.intent.name(),
         incumbent: None,
     };
-    let decision = choose(&ladder, &facts, &Past(plan)).ok()?;
-    Some((route, decision))
+    let decision = choose(&ladder, &facts, &Past(plan));
+    Some((route, decision.ok()))
+}
+
+/// When it came, since 1970; then, where the log does not tell.
+fn came_at(record: &logged::Record) -> Duration {
+    let time: Option<jiff::Timestamp> = record.time.parse().ok();
+    let time = time.and_then(|time| {
+        time.duration_since(jiff::Timestamp::UNIX_EPOCH)
+            .try_into()
+            .ok()
+    });
+    time.unwrap_or_default()
 }
 
 /// On whose behalf it came, and what was said of it. What another version wrote and this one cannot read

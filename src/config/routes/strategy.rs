@@ -200,6 +200,48 @@ impl Naming<'_> {
         }
     }
 
+    /// What is written and would change nothing.
+    pub(super) fn without_effect(
+        &mut self,
+        route: &Route,
+        (of, failover): (&[ModelId], &[ModelId]),
+        guards: &Guards,
+    ) {
+        if guards.time.is_some() && of.len() + failover.len() < 2 {
+            let message = "there is no other model that could be faster; name one in `failover`, or leave it out";
+            self.problem("guards.time", message);
+        }
+        if guards.cost.is_some_and(|guard| of == [guard.budget_model]) {
+            let message = "is the model that the route asks anyway; name a cheaper one";
+            self.problem("guards.cost.then", message);
+        }
+        for (position, id) in failover.iter().enumerate() {
+            if of.contains(id) {
+                let message = "is one of the route's models already, which stand in by themselves; leave it out";
+                self.problem(&format!("failover[{position}]"), message);
+            }
+        }
+        let probes_nobody = |probe: Option<Ratio>, measures: bool| probe.is_some() && !measures;
+        if route
+            .priority
+            .as_ref()
+            .is_some_and(|it| probes_nobody(it.probe, it.tpot.is_some()))
+        {
+            let message = "nothing is measured without `tpot`; write it, or leave this out";
+            self.problem("priority.probe", message);
+        }
+        let latency = |it: &strategies::Score| 0.0 < it.weights.latency;
+        if route
+            .score
+            .as_ref()
+            .is_some_and(|it| probes_nobody(it.probe, latency(it)))
+        {
+            let message =
+                "nothing is measured without `weights.latency`; write it, or leave this out";
+            self.problem("score.probe", message);
+        }
+    }
+
     fn quality_table(&mut self, key: &str) {
         if !self.names.has_quality {
             let message = "nothing was measured; name the table that `semroute eval models` wrote in `quality`";

@@ -30,7 +30,22 @@ fn the_models_of_failover_stand_in_behind_those_of_the_strategy() {
         (full.first, full.chosen),
         (ModelId(2), ChosenReason::StandIn)
     );
-    assert_eq!(full.tiers[0].stand_ins, [ModelId(1)]);
+    assert_eq!(full.tiers[0].stand_ins, [ModelId(1), ModelId(0)]);
+    assert_eq!(full.refused[0].target.as_str(), "a");
+}
+
+#[test]
+fn a_stand_in_that_is_full_is_not_wanted_and_may_have_room_later() {
+    let world = World::of(&["a", "b"]).full(1);
+    let way = Way::Single {
+        of: vec![ModelId(0)],
+        strategy: Strategy::Pinned,
+        failover: vec![ModelId(1)],
+        guards: Guards::default(),
+    };
+    let decision = world.decides_on(&way, &Asking::default()).unwrap();
+    assert_eq!(decision.tiers[0].stand_ins, [ModelId(1)]);
+    assert!(decision.refused.is_empty());
 }
 
 #[test]
@@ -210,13 +225,19 @@ proptest! {
                 for id in &asked {
                     let regions = &world.models[id.0].terms.regions;
                     prop_assert_eq!(regions[0].as_str(), "eu");
-                    prop_assert_eq!(world.standing(*id).room, Room::Free);
                 }
                 let mut once = asked.clone();
                 once.sort();
                 once.dedup();
                 prop_assert_eq!(once.len(), asked.len(), "nobody is asked twice");
                 prop_assert_eq!(asked.first(), Some(&decision.first));
+                prop_assert_eq!(world.standing(decision.first).room, Room::Free);
+                let room = |id: &ModelId| world.standing(*id).room;
+                let n_free = asked.iter().take_while(|id| room(id) == Room::Free).count();
+                prop_assert!(
+                    asked.iter().skip(n_free).all(|id| room(id) != Room::Free),
+                    "who is full stands in last"
+                );
                 prop_assert!(0.0 < decision.propensity.get());
             }
             Err(nobody) => {
@@ -255,7 +276,7 @@ proptest! {
         };
         let policy = Policy::default();
         let mut told = [None; 4];
-        for seed in 0..64 {
+        for seed in 0..256 {
             let Ok(decision) = decided(&world, &way, &policy, seed) else {
                 return Ok(());
             };
@@ -263,11 +284,9 @@ proptest! {
             let before = told[decision.first.0].replace(propensity);
             prop_assert!(before.is_none_or(|before: f64| (before - propensity).abs() < 1e-9));
         }
+        // Whoever was not seen in so many draws is improbable.
         let sum: f64 = told.iter().flatten().sum();
-        prop_assert!(sum < 1.0 + 1e-9, "{told:?}");
-        if told.iter().flatten().count() == 4 {
-            prop_assert!((sum - 1.0).abs() < 1e-9, "{told:?}");
-        }
+        prop_assert!((0.8..1.0 + 1e-9).contains(&sum), "{told:?}");
     }
 
     #[test]

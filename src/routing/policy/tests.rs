@@ -12,7 +12,7 @@ fn terms(regions: &[&str], data: &[&str]) -> Terms {
     Terms {
         regions: regions.iter().map(|it| it.parse().unwrap()).collect(),
         data: data.iter().map(|it| it.parse().unwrap()).collect(),
-        tokenizer_factor: 1.0,
+        ..Terms::default()
     }
 }
 
@@ -251,4 +251,24 @@ fn a_prompt_that_does_not_fit_the_context_is_not_sent_to_be_refused() {
         "its tokenizer is less thrifty"
     );
     assert!(only(of(2, 1.0), &Asking::about("hi")).is_err());
+    let answering = Asking {
+        needs: Needs {
+            output_tokens_max: Some(500),
+            ..Needs::default()
+        },
+        ..Asking::about(&"word".repeat(1_000))
+    };
+    assert!(only(of(1_503, 1.0), &answering).is_ok());
+    assert!(
+        only(of(1_502, 1.0), &answering).is_err(),
+        "the answer has no room"
+    );
+    let with_instructions = Model {
+        terms: Terms {
+            added_tokens: 2_000,
+            ..Terms::default()
+        },
+        ..of(1_003, 1.0)
+    };
+    assert!(only(with_instructions, &asking).is_err());
 }

@@ -141,7 +141,9 @@ impl Writing {
 
     /// Whether a language is written in it.
     pub fn writes(self, language: Language) -> bool {
-        self.0.langs().contains(&language.0)
+        // The detector takes texts of kanji with a few kana for Japanese.
+        let is_kanji = (self.0, language.0) == (Script::Mandarin, Lang::Jpn);
+        is_kanji || self.0.langs().contains(&language.0)
     }
 
     /// The script that most of a text is written in, if it has letters at all.

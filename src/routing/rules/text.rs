@@ -8,21 +8,27 @@ use super::Patterns;
 /// The most that the expressions of one condition may take when compiled. A thousand keywords fit.
 const COMPILED_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Texts that hold one of these words or phrases, in whatever case. A word is found as a word: `sql`
-/// is not found in `mysqldump`. Where a script has no spaces, it is found anywhere.
+/// What may stand before and behind a keyword: nothing, no letter, or a letter of a script that is written
+/// without spaces, or that hangs particles on its words.
+const OTHER: &str =
+    r"[\W_\p{Han}\p{Hiragana}\p{Katakana}\p{Hangul}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]";
+
+/// Texts that hold one of these words or phrases, in whatever case, however their words are spaced. A word
+/// is found as a word: `sql` is not found in `mysqldump`. Where a script has no spaces, it is found
+/// anywhere.
 pub fn keywords(words: &[String]) -> Result<Patterns, String> {
     compile(words.iter().map(|word| {
-        let word = word.trim();
-        let edge = |c: Option<char>| match c {
-            Some(c) if c.is_alphanumeric() && !is_written_without_spaces(c) => r"\b",
-            _ => "",
+        let parts: Vec<String> = word.split_whitespace().map(regex::escape).collect();
+        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !is_open(c));
+        let before = match is_word(word.trim().chars().next()) {
+            true => format!("(?:^|{OTHER})"),
+            false => String::new(),
         };
-        format!(
-            "(?i){}{}{}",
-            edge(word.chars().next()),
-            regex::escape(word),
-            edge(word.chars().next_back())
-        )
+        let behind = match is_word(word.trim().chars().next_back()) {
+            true => format!("(?:$|{OTHER})"),
+            false => String::new(),
+        };
+        format!("(?i){before}{}{behind}", parts.join(r"\s+"))
     }))
 }
 
@@ -53,9 +59,12 @@ fn one_line(drawn: &str) -> String {
     last.strip_prefix("error: ").unwrap_or(last).to_owned()
 }
 
-fn is_written_without_spaces(c: char) -> bool {
+/// Whether a word may begin or end in the middle of letters of its script.
+fn is_open(c: char) -> bool {
     matches!(c,
         '\u{0E00}'..='\u{0EFF}' // Thai, Lao
+        | '\u{1100}'..='\u{11FF}' // Hangul
+        | '\u{AC00}'..='\u{D7AF}'
         | '\u{1000}'..='\u{109F}' // Myanmar
         | '\u{1780}'..='\u{17FF}' // Khmer
         | '\u{3040}'..='\u{30FF}' // Hiragana, Katakana
@@ -86,6 +95,15 @@ mod tests {
     fn a_keyword_of_a_script_without_spaces_is_found_anywhere() {
         assert!(finds("退款", "我要申请退款谢谢"));
         assert!(finds("คืนเงิน", "ฉันต้องการคืนเงินค่ะ"));
+        assert!(finds("환불", "환불을 원해요"));
+        assert!(finds("python", "写python代码"));
+        assert!(!finds("python", "写ipython代码"));
+    }
+
+    #[test]
+    fn the_words_of_a_phrase_may_stand_on_two_lines() {
+        assert!(finds("credit card", "my credit\n  card"));
+        assert!(!finds("credit card", "my creditcard"));
     }
 
     #[test]

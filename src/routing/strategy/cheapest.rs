@@ -24,13 +24,14 @@ pub struct Cheapest {
 
 impl Cheapest {
     pub(super) fn choose(&self, field: &mut Field<'_>) -> Option<Choice> {
-        for candidate in &mut field.candidates {
+        let (table, intent) = (field.quality, field.intent);
+        for candidate in field.choices() {
             let multiplier = self.multipliers.iter().find(|(id, _)| *id == candidate.id);
             if let (Some((_, factor)), Some(cost)) = (multiplier, candidate.weighed.cost) {
                 candidate.weighed.cost = Some(cost.scaled(*factor));
             }
             if let Some(bar) = self.quality {
-                let quality = candidate.quality(field.quality, field.intent);
+                let quality = candidate.quality(table, intent);
                 candidate.weighed.quality_low = quality.map(|it| it.low);
                 match quality {
                     None => candidate.rule_out(Out::QualityUnknown),

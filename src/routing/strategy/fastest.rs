@@ -48,7 +48,7 @@ impl Measure {
 
 impl Fastest {
     pub(super) fn choose(&self, field: &mut Field<'_>) -> Option<Choice> {
-        for candidate in &mut field.candidates {
+        for candidate in field.choices() {
             let pace = candidate.standing.long;
             candidate.weighed.samples = Some(pace.n);
             candidate.weighed.pace = self.by.of(pace).filter(|_| SAMPLES_MIN <= pace.n);

@@ -174,13 +174,19 @@ impl Strategy {
     }
 }
 
-impl Field<'_> {
+impl<'a> Field<'a> {
     /// The positions of those that may be chosen and can take one more call.
     fn open(&self) -> impl Iterator<Item = usize> {
         let candidates = self.candidates.iter().enumerate();
         candidates
             .filter(|(_, it)| it.is_choice())
             .map(|(idx, _)| idx)
+    }
+
+    /// Those that may be chosen, with room or without.
+    fn choices(&mut self) -> impl Iterator<Item = &mut Candidate<'a>> {
+        let candidates = self.candidates.iter_mut();
+        candidates.filter(|it| it.role == Role::Choice)
     }
 
     /// What chance says in this decision.

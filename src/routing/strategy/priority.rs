@@ -29,7 +29,7 @@ impl Priority {
             let order: Vec<usize> = field.open().collect();
             return (!order.is_empty()).then(|| Choice::certain(order, ChosenReason::Priority));
         };
-        for candidate in &mut field.candidates {
+        for candidate in field.choices() {
             let pace = candidate.standing.short;
             candidate.weighed.samples = Some(pace.n);
             candidate.weighed.pace = pace.tpot.filter(|_| SAMPLES_MIN <= pace.n);

@@ -53,6 +53,11 @@ impl Score {
             let slow = latency * candidate.time.map_or(0.0, |it| it.as_secs_f64());
             good - dear - slow
         };
+        // Where nobody's speed is known, the rest still tells them apart.
+        let (known, unknown) = match known.is_empty() {
+            true => (unknown, Vec::new()),
+            false => (known, unknown),
+        };
         let scores: Vec<(usize, f64)> = known.iter().map(|idx| (*idx, score(*idx))).collect();
         for (idx, score) in scores {
             field.candidates[idx].weighed.score = Some(score);
@@ -67,7 +72,7 @@ impl Score {
     /// Notes the parts of each candidate, and which of those that count are not known.
     fn weigh(&self, field: &mut Field<'_>) {
         let (table, intent) = (field.quality, field.intent);
-        for candidate in &mut field.candidates {
+        for candidate in field.choices() {
             if 0.0 < self.weights.cost && candidate.weighed.cost.is_none() {
                 candidate.rule_out(Out::PriceUnknown);
             }

@@ -493,6 +493,8 @@ fn what_counts_and_is_not_known_of_a_model_is_no_score_of_0() {
     let world = World::of(&["a", "b"]).paced(1, 20.0, 9);
     near(&shares(&world, &score(1.0, 1.0, 0.0)), &[0.05, 0.95]);
     near(&shares(&world, &score(1.0, 0.0, 0.0)), &[1.0, 0.0]);
+    let nobody_timed = World::of(&["a", "b"]);
+    near(&shares(&nobody_timed, &score(1.0, 1.0, 0.0)), &[1.0, 0.0]);
     let nobody = at_intent(&world, score(0.0, 0.0, 1.0), "maths").unwrap_err();
     assert!(
         nobody

@@ -52,12 +52,15 @@ pub enum StickyBy {
 impl Weighted {
     pub(super) fn choose(&self, field: &mut Field<'_>) -> Option<Choice> {
         let key = self.sticky.as_ref().and_then(|it| it.key(field.facts));
-        let (chance, reason) = match (key, &self.sticky) {
+        let (chance, reason, luck) = match (key, &self.sticky) {
+            // The seed has no say in it.
             (Some(key), Some(sticky)) => {
-                let chance = sticky.chance(key, field);
-                (chance, ChosenReason::Sticky)
+                (sticky.chance(key, field), ChosenReason::Sticky, Luck::None)
             }
-            _ => (field.chance().about("weighted"), ChosenReason::Weighted),
+            _ => {
+                let chance = field.chance().about("weighted");
+                (chance, ChosenReason::Weighted, Luck::Asked)
+            }
         };
         let weights: Vec<f64> = field
             .candidates
@@ -86,7 +89,7 @@ impl Weighted {
                 .collect(),
             order: arrivals,
             reason,
-            luck: Luck::Asked,
+            luck,
         })
     }
 
