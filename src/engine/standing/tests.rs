@@ -59,7 +59,8 @@ fn what_a_call_says_of_its_target_is_known_when_its_tokens_are_and_its_place_is_
     assert_eq!(standing.long.n, 1);
     assert_eq!(standing.long.ttft, took.ttft);
     assert_eq!(standing.failure_share, Some(0.0));
-    assert_eq!(standing.output_tokens, Some(40.0));
+    assert_eq!(standing.output_tokens, None, "one answer says little");
+    assert_eq!(standing.output_tokens_anywhere, Some(40.0));
 }
 
 #[test]
