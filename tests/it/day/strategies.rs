@@ -88,7 +88,7 @@ fn of_all() -> impl Iterator<Item = Chooser> {
             "`cheapest` of all four; `quality: 0.75`",
             cheapest(Some(high)),
         ),
-        ("`score` of all four; cost 1, latency 1, quality 8", score()),
+        ("`score` of all four; quality 1, cost 10, latency 0.002", score()),
     ];
     ways.into_iter().map(|(name, strategy)| Chooser {
         name,
@@ -144,9 +144,9 @@ fn cheapest(bar: Option<f64>) -> Strategy {
 fn score() -> Strategy {
     Strategy::Score(Score {
         weights: Weights {
-            cost: 1.0,
-            latency: 1.0,
-            quality: 8.0,
+            quality: 1.0,
+            cost: 10.0,
+            latency: 0.002,
         },
         probe: probe(),
     })
