@@ -1,14 +1,15 @@
 //! `eval models`: from graded answers to a table, a report and labels of clusters.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
 use semroute::domain::quality::{QUALITY_VERSION, QualityTable};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::binary::semroute;
+use crate::support::Server;
 
 const SIMULATED: &str = "evals/models/simulated.jsonl";
 
@@ -37,22 +38,25 @@ fn report(arguments: &[&str]) -> Value {
 }
 
 /// Keys that are names from the data.
-const NAMED: [&str; 4] = [
+const NAMED: [&str; 5] = [
     "table.overall",
     "table.intents",
+    "choices.*.*.intents",
     "left_out.models",
     "left_out.ungraded",
 ];
 
-/// The path of every key. Ways of routing are all alike, so what is in them stands there once.
+/// Keys under which all are alike, so what is in them stands there once: ways of routing and shares.
+const ALIKE: [&str; 4] = [".routing", ".routing.*.at", ".choices", ".choices.*"];
+
+/// The path of every key.
 fn keys(value: &Value, path: &str, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             for (key, value) in object {
                 let own = format!("{path}.{key}");
                 let is_named = NAMED.iter().any(|named| own.ends_with(named));
-                let is_alike = [".routing", ".routing.*.at"].contains(&path);
-                let inside = if is_alike {
+                let inside = if ALIKE.contains(&path) {
                     format!("{path}.*")
                 } else {
                     own.clone()
@@ -242,4 +246,119 @@ fn labels_that_the_centroids_cannot_find_make_no_table() {
     let output = semroute(&arguments);
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("labelled sums"), "{}", err(&output));
+}
+
+/// A server whose assistants are the intents. Each chooses among the graded models by the written table,
+/// at prices of its own, so that a request costs what is wanted.
+async fn router(route: &str, table: &Path, prices: &Figures) -> Server {
+    let mut models = String::new();
+    let mut assistants = String::new();
+    for (intent, prices) in prices {
+        let mut of = Vec::new();
+        for (model, price) in prices {
+            let name = format!("{model}-for-{intent}");
+            models += &format!(
+                "  {name}: {{ provider: demo, name: {model}, price: {{ input: {price:.9}, output: 0 }} }}\n"
+            );
+            of.push(name);
+        }
+        let route = route.replace("MODELS", &of.join(", "));
+        assistants += &format!("  {intent}: {{ routes: [{{ name: only, {route} }}] }}\n");
+    }
+    let table = table.display();
+    let config = format!(
+        "quality: {table}\nproviders: {{ demo: {{ kind: simulated }} }}\nmodels:\n{models}assistants:\n{assistants}"
+    );
+    Server::start(Some(&config)).await
+}
+
+/// A figure of each model, by intent.
+type Figures = BTreeMap<String, BTreeMap<String, f64>>;
+
+async fn decided(server: &Server, assistant: &str, prompt: &Value) -> Value {
+    let body = json!({ "model": assistant, "text": prompt });
+    let reply = server.post("/v1/route", body.to_string()).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.json()
+}
+
+/// One prompt of each intent, how many tokens it has in millions, and the mean costs of its answers.
+async fn prompts(table: &Path) -> BTreeMap<String, (Value, f64, BTreeMap<String, f64>)> {
+    let models = ["wren-mini", "heron-code", "osprey-large"];
+    let a_dollar = models.map(|model| (model.to_owned(), 1.0)).into();
+    let any = Figures::from([("any".to_owned(), a_dollar)]);
+    let route = "score: { of: [MODELS], weights: { quality: 1, cost: 1 } }";
+    let server = router(route, table, &any).await;
+    let mut sums: BTreeMap<String, (Value, f64, BTreeMap<String, f64>, f64)> = BTreeMap::new();
+    for row in fs::read_to_string(SIMULATED).unwrap().lines() {
+        let row: Value = serde_json::from_str(row).unwrap();
+        let told = decided(&server, "any", &row["prompt"]).await;
+        if told["intent"]["out_of_scope"] == true {
+            continue;
+        }
+        let intent = told["intent"]["name"].as_str().unwrap().to_owned();
+        let tokens = told["candidates"][0]["expected_cost_usd"].as_f64().unwrap();
+        let first = || (row["prompt"].clone(), tokens, BTreeMap::new(), 0.0);
+        let (_, _, costs, n) = sums.entry(intent).or_insert_with(first);
+        *n += 1.0;
+        for model in models {
+            let cost = row["models"][model]["cost_usd"].as_f64().unwrap();
+            *costs.entry(model.to_owned()).or_default() += cost;
+        }
+    }
+    let mean = |(prompt, tokens, mut costs, n): (_, _, BTreeMap<String, f64>, f64)| {
+        costs.values_mut().for_each(|cost| *cost /= n);
+        (prompt, tokens, costs)
+    };
+    sums.into_iter().map(|(it, sum)| (it, mean(sum))).collect()
+}
+
+#[tokio::test]
+async fn the_router_takes_whom_the_report_says_it_takes_with_the_numbers_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let table = folder.path().join("quality.json");
+    let report = report(&[SIMULATED, "--out", table.to_str().unwrap()]);
+    let prompts = prompts(&table).await;
+    let mut prices = Figures::new();
+    for (intent, (_, tokens, costs)) in &prompts {
+        let own = costs.iter().map(|(it, cost)| (it.clone(), cost / tokens));
+        prices.insert(intent.clone(), own.collect());
+    }
+    let mut taken = BTreeSet::new();
+    for (way, route) in [
+        (
+            "table",
+            "score: { of: [MODELS], weights: { quality: 1, cost: NUMBER } }",
+        ),
+        (
+            "table_over_bar",
+            "cheapest: { of: [MODELS], quality: NUMBER }",
+        ),
+    ] {
+        for share in ["99", "98", "95"] {
+            let number = &report["routing"][way]["at"][share]["configure"]["value"];
+            let route = route.replace("NUMBER", &number.to_string());
+            let server = router(&route, &table, &prices).await;
+            let said = report["choices"][way][share]["intents"]
+                .as_object()
+                .unwrap();
+            assert_eq!(said.len(), prompts.len());
+            for (intent, (prompt, _, costs)) in &prompts {
+                let told = decided(&server, intent, prompt).await;
+                assert_eq!(told["intent"]["name"], **intent);
+                for (candidate, cost) in told["candidates"].as_array().unwrap().iter().zip(costs) {
+                    let expected = candidate["expected_cost_usd"].as_f64().unwrap();
+                    assert!(
+                        (expected / cost.1 - 1.0).abs() < 1e-3,
+                        "{candidate}, {cost:?}"
+                    );
+                }
+                let said = said[intent].as_str().unwrap();
+                let target = format!("{said}-for-{intent}");
+                assert_eq!(told["target"], target, "{way} at {share}: {told}");
+                taken.insert((way, said.to_owned()));
+            }
+        }
+    }
+    assert!(4 <= taken.len(), "too few models to tell: {taken:?}");
 }
