@@ -248,22 +248,34 @@ fn labels_that_the_centroids_cannot_find_make_no_table() {
     assert!(err(&output).contains("labelled sums"), "{}", err(&output));
 }
 
+/// A figure of each model, by intent.
+type Figures = BTreeMap<String, BTreeMap<String, f64>>;
+
+/// What is known of an intent.
+struct Known {
+    /// A prompt of it.
+    prompt: Value,
+    /// What the prompt costs at a dollar for a million tokens.
+    dollars: f64,
+    /// What an answer costs on average.
+    costs: BTreeMap<String, f64>,
+}
+
 /// A server whose assistants are the intents. Each chooses among the graded models by the written table,
 /// at prices of its own, so that a request costs what is wanted.
 async fn router(route: &str, table: &Path, prices: &Figures) -> Server {
-    let mut models = String::new();
-    let mut assistants = String::new();
+    let (mut models, mut assistants) = (String::new(), String::new());
     for (intent, prices) in prices {
-        let mut of = Vec::new();
+        let name = |model: &String| format!("{model}-for-{intent}");
         for (model, price) in prices {
-            let name = format!("{model}-for-{intent}");
-            models += &format!(
-                "  {name}: {{ provider: demo, name: {model}, price: {{ input: {price:.9}, output: 0 }} }}\n"
-            );
-            of.push(name);
+            let price = format!("price: {{ input: {price:.9}, output: 0 }}");
+            let own = format!("{{ provider: demo, name: {model}, {price} }}");
+            models.extend(["  ", &name(model), ": ", &own, "\n"]);
         }
+        let of: Vec<String> = prices.keys().map(name).collect();
         let route = route.replace("MODELS", &of.join(", "));
-        assistants += &format!("  {intent}: {{ routes: [{{ name: only, {route} }}] }}\n");
+        let own = format!("{{ routes: [{{ name: only, {route} }}] }}");
+        assistants.extend(["  ", intent, ": ", &own, "\n"]);
     }
     let table = table.display();
     let config = format!(
@@ -272,9 +284,6 @@ async fn router(route: &str, table: &Path, prices: &Figures) -> Server {
     Server::start(Some(&config)).await
 }
 
-/// A figure of each model, by intent.
-type Figures = BTreeMap<String, BTreeMap<String, f64>>;
-
 async fn decided(server: &Server, assistant: &str, prompt: &Value) -> Value {
     let body = json!({ "model": assistant, "text": prompt });
     let reply = server.post("/v1/route", body.to_string()).await;
@@ -282,14 +291,14 @@ async fn decided(server: &Server, assistant: &str, prompt: &Value) -> Value {
     reply.json()
 }
 
-/// One prompt of each intent, how many tokens it has in millions, and the mean costs of its answers.
-async fn prompts(table: &Path) -> BTreeMap<String, (Value, f64, BTreeMap<String, f64>)> {
+/// What the committed answers say of each intent that the server finds in them.
+async fn known(table: &Path) -> BTreeMap<String, Known> {
     let models = ["wren-mini", "heron-code", "osprey-large"];
     let a_dollar = models.map(|model| (model.to_owned(), 1.0)).into();
     let any = Figures::from([("any".to_owned(), a_dollar)]);
     let route = "score: { of: [MODELS], weights: { quality: 1, cost: 1 } }";
     let server = router(route, table, &any).await;
-    let mut sums: BTreeMap<String, (Value, f64, BTreeMap<String, f64>, f64)> = BTreeMap::new();
+    let mut found: BTreeMap<String, (Known, f64)> = BTreeMap::new();
     for row in fs::read_to_string(SIMULATED).unwrap().lines() {
         let row: Value = serde_json::from_str(row).unwrap();
         let told = decided(&server, "any", &row["prompt"]).await;
@@ -297,20 +306,47 @@ async fn prompts(table: &Path) -> BTreeMap<String, (Value, f64, BTreeMap<String,
             continue;
         }
         let intent = told["intent"]["name"].as_str().unwrap().to_owned();
-        let tokens = told["candidates"][0]["expected_cost_usd"].as_f64().unwrap();
-        let first = || (row["prompt"].clone(), tokens, BTreeMap::new(), 0.0);
-        let (_, _, costs, n) = sums.entry(intent).or_insert_with(first);
+        let first = || Known {
+            prompt: row["prompt"].clone(),
+            dollars: told["candidates"][0]["expected_cost_usd"].as_f64().unwrap(),
+            costs: BTreeMap::new(),
+        };
+        let (known, n) = found.entry(intent).or_insert_with(|| (first(), 0.0));
         *n += 1.0;
         for model in models {
             let cost = row["models"][model]["cost_usd"].as_f64().unwrap();
-            *costs.entry(model.to_owned()).or_default() += cost;
+            *known.costs.entry(model.to_owned()).or_default() += cost;
         }
     }
-    let mean = |(prompt, tokens, mut costs, n): (_, _, BTreeMap<String, f64>, f64)| {
-        costs.values_mut().for_each(|cost| *cost /= n);
-        (prompt, tokens, costs)
+    let mean = |(mut known, n): (Known, f64)| {
+        for cost in known.costs.values_mut() {
+            *cost /= n;
+        }
+        known
     };
-    sums.into_iter().map(|(it, sum)| (it, mean(sum))).collect()
+    let found = found.into_iter();
+    found.map(|(intent, sum)| (intent, mean(sum))).collect()
+}
+
+/// Asks a server for a prompt of each intent, and tells whom it takes.
+async fn takes(server: &Server, known: &BTreeMap<String, Known>) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for (intent, known) in known {
+        let told = decided(server, intent, &known.prompt).await;
+        assert_eq!(told["intent"]["name"], **intent);
+        let candidates = told["candidates"].as_array().unwrap();
+        assert_eq!(candidates.len(), known.costs.len());
+        for (model, cost) in &known.costs {
+            let name = format!("{model}-for-{intent}");
+            let own = candidates.iter().find(|it| it["model"] == *name).unwrap();
+            let expected = own["expected_cost_usd"].as_f64().unwrap();
+            assert!((expected / cost - 1.0).abs() < 1e-3, "{own}, not {cost}");
+        }
+        let target = told["target"].as_str().unwrap();
+        let (model, _) = target.split_once("-for-").unwrap();
+        found.insert(intent.clone(), model.to_owned());
+    }
+    found
 }
 
 #[tokio::test]
@@ -318,47 +354,29 @@ async fn the_router_takes_whom_the_report_says_it_takes_with_the_numbers_to_writ
     let folder = tempfile::tempdir().unwrap();
     let table = folder.path().join("quality.json");
     let report = report(&[SIMULATED, "--out", table.to_str().unwrap()]);
-    let prompts = prompts(&table).await;
-    let mut prices = Figures::new();
-    for (intent, (_, tokens, costs)) in &prompts {
-        let own = costs.iter().map(|(it, cost)| (it.clone(), cost / tokens));
-        prices.insert(intent.clone(), own.collect());
-    }
-    let mut taken = BTreeSet::new();
-    for (way, route) in [
-        (
-            "table",
-            "score: { of: [MODELS], weights: { quality: 1, cost: NUMBER } }",
-        ),
-        (
-            "table_over_bar",
-            "cheapest: { of: [MODELS], quality: NUMBER }",
-        ),
-    ] {
+    let known = known(&table).await;
+    let price = |known: &Known| {
+        let costs = known.costs.iter();
+        let price = |(it, cost): (&String, &f64)| (it.clone(), cost / known.dollars);
+        costs.map(price).collect()
+    };
+    let prices: Figures = known
+        .iter()
+        .map(|(it, known)| (it.clone(), price(known)))
+        .collect();
+    let score = "score: { of: [MODELS], weights: { quality: 1, cost: NUMBER } }";
+    let cheapest = "cheapest: { of: [MODELS], quality: NUMBER }";
+    for (way, route) in [("table", score), ("table_over_bar", cheapest)] {
+        let mut seen = BTreeSet::new();
         for share in ["99", "98", "95"] {
             let number = &report["routing"][way]["at"][share]["configure"]["value"];
             let route = route.replace("NUMBER", &number.to_string());
             let server = router(&route, &table, &prices).await;
-            let said = report["choices"][way][share]["intents"]
-                .as_object()
-                .unwrap();
-            assert_eq!(said.len(), prompts.len());
-            for (intent, (prompt, _, costs)) in &prompts {
-                let told = decided(&server, intent, prompt).await;
-                assert_eq!(told["intent"]["name"], **intent);
-                for (candidate, cost) in told["candidates"].as_array().unwrap().iter().zip(costs) {
-                    let expected = candidate["expected_cost_usd"].as_f64().unwrap();
-                    assert!(
-                        (expected / cost.1 - 1.0).abs() < 1e-3,
-                        "{candidate}, {cost:?}"
-                    );
-                }
-                let said = said[intent].as_str().unwrap();
-                let target = format!("{said}-for-{intent}");
-                assert_eq!(told["target"], target, "{way} at {share}: {told}");
-                taken.insert((way, said.to_owned()));
-            }
+            let taken = takes(&server, &known).await;
+            let said = &report["choices"][way][share]["intents"];
+            assert_eq!(json!(taken), *said, "{way} at {share}");
+            seen.extend(taken.into_values());
         }
+        assert!(1 < seen.len(), "{way}: one model for all shows nothing");
     }
-    assert!(4 <= taken.len(), "too few models to tell: {taken:?}");
 }
