@@ -251,8 +251,9 @@ fn rounded(number: f64) -> f64 {
 }
 
 /// Steps of a price of quality from next to nothing to forbidding, in decades around what the dearest
-/// model costs more than the cheapest.
-const PRICES: usize = 64;
+/// model costs more than the cheapest. Fifty a decade: kinds change their model at prices that lie close
+/// together, and between two steps no number could be written that parts them.
+const PRICES: usize = 400;
 const FIRST_DECADE: f64 = -3.0;
 const LAST_DECADE: f64 = 5.0;
 
@@ -267,10 +268,13 @@ pub(super) fn prices(range: f64) -> Vec<Weighing> {
     found
 }
 
+/// Steps of a bar. Finer ones would part estimates of one kind that differ only by which rows they rest on.
+const BARS: usize = 64;
+
 /// Bars to try, evenly from 0 to 1.
 pub(super) fn bars() -> Vec<Weighing> {
-    let bar = |turn| Weighing::Bar(as_f64(turn) / as_f64(PRICES));
-    (0..=PRICES).map(bar).collect()
+    let bar = |turn| Weighing::Bar(as_f64(turn) / as_f64(BARS));
+    (0..=BARS).map(bar).collect()
 }
 
 #[cfg(test)]
