@@ -23,8 +23,8 @@ use crate::domain::quality::QualityTable;
 use crate::eval::Chance;
 use crate::eval::models::grid::LeftOut;
 use crate::eval::models::{
-    Answers, Compared, Input, Origin, Partition, Report, Row, cluster_counts, cluster_labels,
-    compare, data_digest, table,
+    Answers, Choices, Compared, Input, Origin, Partition, Report, Row, choices, cluster_counts,
+    cluster_labels, compare, data_digest, table,
 };
 use crate::store::log_reader;
 use crate::vector::Vectors;
@@ -115,6 +115,9 @@ struct Findings {
     /// Absent where the kinds are no intents that centroids could find.
     #[serde(skip_serializing_if = "Option::is_none")]
     table: Option<QualityTable>,
+    /// Who is taken by that table with the numbers to write; absent with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    choices: Option<Choices>,
 }
 
 /// The version of the keys of `--json`.
@@ -212,6 +215,9 @@ fn findings(
             left_out: compared.left_out,
         },
         clusters: report.clusters(),
+        choices: table
+            .as_ref()
+            .map(|table| choices(table, rows, &graded.intents, &report)),
         report,
         table,
     })

@@ -10,7 +10,7 @@ use rand::seq::SliceRandom;
 use rand::seq::index::sample;
 use rayon::prelude::*;
 
-use crate::eval::models::folds::{FOLDS, Folds};
+use crate::eval::models::folds::{Folds, NOBODY};
 use crate::vector::{Vectors, scores, weighted_direction};
 
 /// Rounds of assigning and averaging; what still moves then are single rows between neighbours.
@@ -25,7 +25,7 @@ pub(super) const CLUSTERS: &str = " clusters";
 /// Each row's kind.
 pub(super) type Kinds = Vec<Option<usize>>;
 
-/// Each row's kind, in each fold.
+/// Each row's kind, in each fold, and where all rows teach.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Cells {
     name: String,
@@ -37,13 +37,13 @@ impl Cells {
     pub(super) fn given(name: &str, kinds: Kinds) -> Self {
         Self {
             name: name.to_owned(),
-            of_fold: vec![kinds; FOLDS],
+            of_fold: vec![kinds; NOBODY + 1],
         }
     }
 
     /// The clusters of each fold's training part.
     pub(super) fn clusters(vectors: &Vectors, folds: &Folds, k: usize, seed: u64) -> Self {
-        let fitted = (0..FOLDS).into_par_iter().map(|fold| {
+        let fitted = (0..=NOBODY).into_par_iter().map(|fold| {
             let means = clusters(vectors, &folds.training(fold), k, seed);
             all_nearest(vectors, &means)
         });
@@ -55,7 +55,7 @@ impl Cells {
 
     /// The nearest of the means that the labelled rows of each fold's training part have.
     pub(super) fn nearest(name: &str, vectors: &Vectors, folds: &Folds, labels: &Kinds) -> Self {
-        let fitted = (0..FOLDS).into_par_iter().map(|fold| {
+        let fitted = (0..=NOBODY).into_par_iter().map(|fold| {
             let means = means(vectors, &folds.training(fold), labels);
             all_nearest(vectors, &means)
         });

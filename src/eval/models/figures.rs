@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::eval::bootstrap::{Chance, Estimate, Figure, around};
 use crate::eval::models::grid::Point;
 use crate::eval::models::hull::{area, cost_reaching};
-use crate::eval::models::protocol::{AT, BEST, BUDGETS, POLICIES, SHARES};
+use crate::eval::models::protocol::{ALONE, AT, BEST, BUDGETS, POLICIES, SHARES};
 
 /// What a way of routing comes to.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,6 +18,11 @@ pub(super) struct Figures {
     /// At each share of the best single model's quality: what of its cost was spent, what of its
     /// quality was reached.
     pub(super) at: [Shares; SHARES.len()],
+    /// The least share of its cost at which each quality would have been reached, had the judged rows
+    /// been known.
+    pub(super) hindsight: [Option<f64>; SHARES.len()],
+    /// The same shares by one weighing alone.
+    pub(super) alone: [Shares; SHARES.len()],
     /// The best that can be had.
     pub(super) best: Point,
     /// Along the budgets.
@@ -29,8 +34,6 @@ pub(super) struct Figures {
 pub(super) struct Shares {
     pub(super) cost: f64,
     pub(super) quality: f64,
-    /// The least cost at which the quality would have been reached, had the judged rows been known.
-    pub(super) hindsight: Option<f64>,
 }
 
 /// What stands beside every way: the single models, row by row.
@@ -125,18 +128,19 @@ impl Figures {
         let (best, low, high) = (singles[0], singles[1].cost, singles[2].cost);
         let mut curve = way[..BUDGETS].to_vec();
         curve.sort_by(|left, right| left.cost.total_cmp(&right.cost));
-        let at = |place: usize| {
-            let point = way[AT + place];
-            let wanted = SHARES[place] * best.quality;
-            Shares {
-                cost: point.cost / best.cost,
-                quality: point.quality / best.quality,
-                hindsight: cost_reaching(&curve, wanted).map(|cost| cost / best.cost),
-            }
+        let shares = |point: Point| Shares {
+            cost: point.cost / best.cost,
+            quality: point.quality / best.quality,
+        };
+        let hindsight = |place: usize| {
+            let cost = cost_reaching(&curve, SHARES[place] * best.quality)?;
+            Some(cost / best.cost)
         };
         Self {
             area: area(&curve, low, high),
-            at: std::array::from_fn(at),
+            at: std::array::from_fn(|place| shares(way[AT + place])),
+            hindsight: std::array::from_fn(hindsight),
+            alone: std::array::from_fn(|place| shares(way[ALONE + place])),
             best: way[BEST],
             curve,
         }

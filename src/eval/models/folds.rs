@@ -12,6 +12,9 @@ use rand::seq::SliceRandom;
 /// So many parts: a fifth is judged by what the other four taught.
 pub(super) const FOLDS: usize = 5;
 
+/// In place of a fold: no row is judged, so all of them teach.
+pub(super) const NOBODY: usize = FOLDS;
+
 /// Which fold each row is in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Folds {

@@ -29,6 +29,17 @@ pub(super) struct Mix {
     pub(super) share: f64,
 }
 
+impl Mix {
+    /// One way, every time.
+    pub(super) const fn alone(way: usize) -> Self {
+        Self {
+            from: way,
+            to: way,
+            share: 0.0,
+        }
+    }
+}
+
 impl Hull {
     /// The hull of ways. There must be one.
     pub(super) fn of(points: &[Point]) -> Self {
@@ -86,11 +97,7 @@ impl Hull {
     }
 
     fn mix(&self, measure: impl Fn(&Point) -> f64, wanted: f64) -> Mix {
-        let alone = |corner: &Corner| Mix {
-            from: corner.way,
-            to: corner.way,
-            share: 0.0,
-        };
+        let alone = |corner: &Corner| Mix::alone(corner.way);
         let above = self
             .corners
             .iter()

@@ -8,10 +8,11 @@
 //! Judging reads top down: rows that all models answered ([`grid`]) are dealt to `folds`; `ways` lists
 //! what is tried; `teachers` estimate models for a row from other folds' rows; `hull` finds the mixes
 //! worth having; `protocol` plays them on rows that had no say; `figures` and [`report`] make
-//! estimates of it, and `verdict` sentences.
+//! estimates of it, [`configure`] what to write, and `verdict` sentences.
 
 pub mod answers;
 mod cells;
+pub mod configure;
 mod figures;
 mod folds;
 pub mod grid;
@@ -28,6 +29,7 @@ mod ways;
 
 pub use answers::{Answers, Row};
 pub use cells::cluster_labels;
+pub use configure::{Choices, choices};
 pub use grid::Compared;
 pub use report::{Input, Partition, Report, compare};
 pub use table::{Origin, data_digest, table};

@@ -5,14 +5,16 @@
 //! the price of quality that goes with a budget or a bar) is chosen among those four alone, by
 //! estimates of each of their rows from the other three. So every row is judged once, by a router
 //! that never saw its grades.
+//!
+//! What is handed out for a configuration is chosen once more in the same way, by all rows.
 
 use rayon::prelude::*;
 
 use crate::eval::as_f64;
-use crate::eval::models::folds::FOLDS;
+use crate::eval::models::folds::{FOLDS, NOBODY};
 use crate::eval::models::grid::Point;
 use crate::eval::models::hull::{Hull, Mix};
-use crate::eval::models::teachers::{Ground, Teacher, bars, prices, weights};
+use crate::eval::models::teachers::{Ground, Teacher, Weighing, bars, prices};
 
 /// Shares of the best single model's quality that are asked for.
 pub(super) const SHARES: [f64; 3] = [0.99, 0.98, 0.95];
@@ -20,10 +22,12 @@ pub(super) const SHARES: [f64; 3] = [0.99, 0.98, 0.95];
 /// Budgets between the cheapest and the dearest model.
 pub(super) const BUDGETS: usize = 41;
 
-/// Where each of [`SHARES`] stands among a row's points, and the best that can be had after them.
+/// Where each of [`SHARES`] stands among a row's points, after them the best that can be had, and after
+/// that the shares again, each by one weighing alone.
 pub(super) const AT: usize = BUDGETS;
 pub(super) const BEST: usize = AT + SHARES.len();
-pub(super) const POLICIES: usize = BEST + 1;
+pub(super) const ALONE: usize = BEST + 1;
+pub(super) const POLICIES: usize = ALONE + SHARES.len();
 
 /// One way of routing with all its parameters but the trade of cost for quality.
 #[derive(Debug, Clone)]
@@ -41,18 +45,24 @@ pub(super) enum Trade {
     Price,
     /// By a quality that the cheapest model must reach.
     Bar,
-    /// By how cheap a model is against the cheapest.
-    Cheapness,
 }
 
+/// What reaches each share by itself, without taking turns with another: a configuration holds one
+/// number. None where models are not weighed.
+pub(super) type Alone = [Option<Weighing>; SHARES.len()];
+
 /// What came of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Played {
     /// The setting that each fold chose.
     pub(super) chosen: Vec<String>,
     /// Of each row, what it comes to on average within each budget, at each share of the best single
-    /// model's quality, and at best.
+    /// model's quality, at best, and at each share by one weighing alone.
     pub(super) points: Vec<Point>,
+    /// Those that each fold chose.
+    pub(super) alone: Vec<Alone>,
+    /// Those that all rows choose, where they were asked.
+    pub(super) all: Alone,
 }
 
 /// The single models that a training part points at.
@@ -73,26 +83,44 @@ struct Lesson<'a> {
     best: f64,
 }
 
+/// What a fold makes of a way of routing.
+#[derive(Default)]
+struct Outcome {
+    chosen: String,
+    points: Vec<Point>,
+    alone: Alone,
+}
+
+/// The model of each row by each weighing; by none, where every way is one model.
+struct Tried {
+    weighings: Vec<Weighing>,
+    ways: Vec<Vec<u16>>,
+}
+
 /// Plays a way of routing in all folds; each takes the setting that does best on its training part.
 pub(super) fn play(ground: Ground<'_>, settings: &[Setting<'_>]) -> Played {
-    let folds: Vec<(String, Vec<Point>)> = (0..FOLDS)
+    let folds: Vec<Outcome> = (0..FOLDS)
         .into_par_iter()
         .map(|fold| Lesson::of(ground, fold).play(settings))
         .collect();
-    let mut points = vec![Point::default(); ground.grid.len() * POLICIES];
-    let mut chosen = Vec::with_capacity(FOLDS);
-    for (fold, (label, own)) in folds.into_iter().enumerate() {
-        chosen.push(label);
-        for (row, own) in ground
-            .folds
-            .judged(fold)
-            .into_iter()
-            .zip(own.chunks_exact(POLICIES))
-        {
-            points[row * POLICIES..][..POLICIES].copy_from_slice(own);
+    let mut played = Played {
+        points: vec![Point::default(); ground.grid.len() * POLICIES],
+        ..Played::default()
+    };
+    for (fold, outcome) in folds.into_iter().enumerate() {
+        let own = outcome.points.chunks_exact(POLICIES);
+        for (row, own) in ground.folds.judged(fold).into_iter().zip(own) {
+            played.points[row * POLICIES..][..POLICIES].copy_from_slice(own);
         }
+        played.chosen.push(outcome.chosen);
+        played.alone.push(outcome.alone);
     }
-    Played { chosen, points }
+    played
+}
+
+/// The weighings that all rows choose, each row estimated from the other folds.
+pub(super) fn of_all_rows(ground: Ground<'_>, settings: &[Setting<'_>]) -> Alone {
+    Lesson::of(ground, NOBODY).play(settings).alone
 }
 
 /// The single models that the training part of a fold points at. There must be a model.
@@ -132,39 +160,49 @@ impl<'a> Lesson<'a> {
         }
     }
 
-    /// The chosen setting, and the points of the judged rows.
-    fn play(&self, settings: &[Setting<'_>]) -> (String, Vec<Point>) {
-        let mut best: Option<(f64, &str, Vec<Point>)> = None;
+    /// What the setting comes to that does best.
+    fn play(&self, settings: &[Setting<'_>]) -> Outcome {
+        let mut best: Option<(f64, Outcome)> = None;
         for setting in settings {
-            let ways = self.ways(setting);
-            let hull = Hull::of(&self.points(&ways));
+            let tried = self.tried(setting);
+            let points = self.points(&tried.ways);
+            let hull = Hull::of(&points);
             let area = hull.area(self.low, self.high);
-            if best.as_ref().is_none_or(|(most, _, _)| *most < area) {
-                best = Some((area, &setting.label, self.judged(&ways, &hull)));
+            if best.as_ref().is_none_or(|(most, _)| *most < area) {
+                let reaching = |share| Weighing::Bar(share * self.best).choice(&points);
+                let alone = SHARES.map(|share| usize::from(reaching(share)));
+                let outcome = Outcome {
+                    chosen: setting.label.clone(),
+                    points: self.judged(&tried.ways, &hull, alone),
+                    alone: alone.map(|way| tried.weighing(way)),
+                };
+                best = Some((area, outcome));
             }
         }
-        best.map_or_else(Default::default, |(_, label, points)| {
-            (label.to_owned(), points)
-        })
+        best.map(|(_, outcome)| outcome).unwrap_or_default()
     }
 
     /// The model of each row, in every way that a setting has.
-    fn ways(&self, setting: &Setting<'_>) -> Vec<Vec<u16>> {
+    fn tried(&self, setting: &Setting<'_>) -> Tried {
         let n_models = self.ground.grid.models().len();
         if let Teacher::Nobody = setting.teacher {
             let models = 0..u16::try_from(n_models).unwrap_or(u16::MAX);
-            return models
-                .map(|model| vec![model; self.ground.grid.len()])
-                .collect();
+            let alone = |model| vec![model; self.ground.grid.len()];
+            return Tried {
+                weighings: Vec::new(),
+                ways: models.map(alone).collect(),
+            };
         }
         let estimates = self.ground.estimates(&setting.teacher, self.fold);
         let weighings = match setting.trade {
             Trade::Price => prices(self.high - self.low),
             Trade::Bar => bars(),
-            Trade::Cheapness => weights(),
         };
-        let ways = weighings.into_par_iter();
-        ways.map(|it| it.choices(&estimates, n_models)).collect()
+        let ways = weighings.par_iter();
+        Tried {
+            ways: ways.map(|it| it.choices(&estimates, n_models)).collect(),
+            weighings,
+        }
     }
 
     /// What each way comes to on the training part.
@@ -183,12 +221,13 @@ impl<'a> Lesson<'a> {
     }
 
     /// What the judged rows come to under each policy of a hull.
-    fn judged(&self, ways: &[Vec<u16>], hull: &Hull) -> Vec<Point> {
+    fn judged(&self, ways: &[Vec<u16>], hull: &Hull, alone: [usize; SHARES.len()]) -> Vec<Point> {
         let mut policies: Vec<Mix> = (0..BUDGETS)
             .map(|turn| hull.within(self.budget(turn)))
             .collect();
         policies.extend(SHARES.iter().map(|share| hull.reaching(share * self.best)));
         policies.push(hull.reaching(f64::INFINITY));
+        policies.extend(alone.map(Mix::alone));
         let mut points = Vec::new();
         for row in self.ground.folds.judged(self.fold) {
             points.extend(policies.iter().map(|mix| {
@@ -203,5 +242,41 @@ impl<'a> Lesson<'a> {
     fn budget(&self, turn: usize) -> f64 {
         let share = as_f64(turn) / as_f64(BUDGETS - 1);
         self.low + (self.high - self.low) * share * share
+    }
+}
+
+impl Tried {
+    /// The weighing of a way. Others beside it may take the same models for all rows; the middle of them
+    /// is furthest from where that changes.
+    fn weighing(&self, way: usize) -> Option<Weighing> {
+        let is_same = |other: &usize| self.ways[*other] == self.ways[way];
+        let first = (0..=way).rev().take_while(is_same).last()?;
+        let last = (way..self.ways.len()).take_while(is_same).last()?;
+        let number = |place: usize| self.weighings.get(place).map(|it| it.number());
+        // Nothing lies in the middle between 0 and a price: where small ones do the same, they count.
+        let is_zero = first < last && number(first)? <= 0.0;
+        let first = self.weighings.get(first + usize::from(is_zero))?;
+        Some(first.middle(*self.weighings.get(last)?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_weighings_that_do_the_same_the_middle_is_taken() {
+        let tried = Tried {
+            weighings: [0.0, 1.0, 4.0, 8.0, 32.0].map(Weighing::Price).to_vec(),
+            ways: vec![vec![0], vec![0], vec![0], vec![1], vec![1]],
+        };
+        let two = Some(Weighing::Price(2.0));
+        assert_eq!([0, 1, 2].map(|way| tried.weighing(way)), [two; 3]);
+        assert_eq!(tried.weighing(4), Some(Weighing::Price(16.0)));
+        let lone = Tried {
+            weighings: vec![Weighing::Price(0.0), Weighing::Price(3.0)],
+            ways: vec![vec![0], vec![1]],
+        };
+        assert_eq!(lone.weighing(0), Some(Weighing::Price(0.0)));
     }
 }

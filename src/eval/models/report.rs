@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use crate::domain::name::ModelName;
 use crate::eval::bootstrap::{Chance, Estimate, Figure};
 use crate::eval::models::cells::CLUSTERS;
+use crate::eval::models::configure::Configure;
 use crate::eval::models::figures::{Columns, Drawn, Draws, SINGLES};
 use crate::eval::models::folds::{FOLDS, Folds};
 use crate::eval::models::grid::{Grid, Point};
@@ -158,6 +159,8 @@ pub struct At {
     /// The cost share with hindsight: along the curve, where the quality is first reached. None if it
     /// never is.
     pub hindsight_cost_share: Option<f64>,
+    /// What to write, where the router can be told to do this.
+    pub configure: Option<Configure>,
 }
 
 impl Line {
@@ -284,7 +287,8 @@ fn line(way: &Way, place: usize, mix: Option<usize>, draws: &Draws) -> Line {
         wanted: SHARES[share],
         cost_share: draws.estimate(|drawn| drawn.ways[place].at[share].cost),
         quality_share: draws.estimate(|drawn| drawn.ways[place].at[share].quality),
-        hindsight_cost_share: draws.all.ways[place].at[share].hindsight,
+        hindsight_cost_share: draws.all.ways[place].hindsight[share],
+        configure: Configure::of(way, place, share, draws),
     };
     let is_priced = mix.is_some();
     Line {

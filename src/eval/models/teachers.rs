@@ -180,13 +180,10 @@ impl By {
 /// What models are weighed by: so much quality is worth a dollar.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Weighing {
-    /// Quality less the cost times this.
+    /// Quality less the cost times this: the router's strategy `score`.
     Price(f64),
-    /// The cheapest that reaches this quality, or the best where none does.
+    /// The cheapest that reaches this quality, or the best where none does: the strategy `cheapest`.
     Bar(f64),
-    /// Quality, and how cheap it is against the cheapest (half, where it is twice as dear) times this:
-    /// the router's strategy `score`.
-    Cheapness(f64),
 }
 
 impl Weighing {
@@ -196,11 +193,11 @@ impl Weighing {
         rows.map(|row| self.choice(row)).collect()
     }
 
-    fn choice(self, row: &[Point]) -> u16 {
-        let least = row.iter().map(|it| it.cost).fold(f64::INFINITY, f64::min);
+    /// The one of these that is taken.
+    pub(super) fn choice(self, row: &[Point]) -> u16 {
         let mut best = 0;
         for model in 1..row.len() {
-            if self.prefers(&row[model], &row[best], least) {
+            if self.prefers(&row[model], &row[best]) {
                 best = model;
             }
         }
@@ -208,17 +205,13 @@ impl Weighing {
     }
 
     /// Whether one is better than another. Of equals, the first stays.
-    fn prefers(self, one: &Point, other: &Point, least: f64) -> bool {
-        let is_worth_more = |worth: &dyn Fn(&Point) -> f64| {
-            let order = worth(one).total_cmp(&worth(other));
-            order.then(other.cost.total_cmp(&one.cost)).is_gt()
-        };
+    fn prefers(self, one: &Point, other: &Point) -> bool {
         match self {
-            Self::Price(price) => is_worth_more(&|it| it.quality - price * it.cost),
-            Self::Cheapness(weight) => is_worth_more(&|it| {
-                let cheapness = least / it.cost.max(f64::MIN_POSITIVE);
-                it.quality + weight * cheapness.min(1.0)
-            }),
+            Self::Price(price) => {
+                let worth = |it: &Point| it.quality - price * it.cost;
+                let order = worth(one).total_cmp(&worth(other));
+                order.then(other.cost.total_cmp(&one.cost)).is_gt()
+            }
             Self::Bar(bar) => match (bar <= one.quality, bar <= other.quality) {
                 (true, true) => one.cost < other.cost,
                 (false, false) => other.quality < one.quality,
@@ -226,16 +219,43 @@ impl Weighing {
             },
         }
     }
+
+    /// The price or the bar.
+    pub(super) const fn number(self) -> f64 {
+        match self {
+            Self::Price(number) | Self::Bar(number) => number,
+        }
+    }
+
+    /// The key that it is written by in a route with the strategy that weighs so.
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Price(_) => "weights.cost",
+            Self::Bar(_) => "quality",
+        }
+    }
+
+    /// The middle between it and another of its sort, in three digits: prices are steps of a ratio, bars
+    /// of a difference.
+    pub(super) fn middle(self, last: Self) -> Self {
+        match self {
+            Self::Price(first) => Self::Price(rounded((first * last.number()).sqrt())),
+            Self::Bar(first) => Self::Bar(rounded(f64::midpoint(first, last.number()))),
+        }
+    }
+}
+
+/// A number as people write it, in three digits.
+fn rounded(number: f64) -> f64 {
+    format!("{number:.2e}").parse().unwrap_or(number)
 }
 
 /// Steps of a price of quality from next to nothing to forbidding, in decades around what the dearest
-/// model costs more than the cheapest.
-const PRICES: usize = 64;
+/// model costs more than the cheapest. Fifty a decade: kinds change their model at prices that lie close
+/// together, and between two steps no number could be written that parts them.
+const PRICES: usize = 400;
 const FIRST_DECADE: f64 = -3.0;
 const LAST_DECADE: f64 = 5.0;
-
-/// Weights end sooner: where being cheap counts a thousand times what quality does, nothing else counts.
-const LAST_WEIGHT_DECADE: f64 = 3.0;
 
 /// Prices to try, where the models' mean costs span this range; 0 first.
 pub(super) fn prices(range: f64) -> Vec<Weighing> {
@@ -248,21 +268,13 @@ pub(super) fn prices(range: f64) -> Vec<Weighing> {
     found
 }
 
-/// Weights of being cheap to try, from next to nothing to forbidding; 0 first.
-pub(super) fn weights() -> Vec<Weighing> {
-    let step = (LAST_WEIGHT_DECADE - FIRST_DECADE) / as_f64(PRICES - 1);
-    let weight = |turn| 10.0_f64.powf(FIRST_DECADE + step * as_f64(turn));
-    let weighings = (0..PRICES).map(|turn| Weighing::Cheapness(weight(turn)));
-    [Weighing::Cheapness(0.0)]
-        .into_iter()
-        .chain(weighings)
-        .collect()
-}
+/// Steps of a bar. Finer ones would part estimates of one kind that differ only by which rows they rest on.
+const BARS: usize = 64;
 
 /// Bars to try, evenly from 0 to 1.
 pub(super) fn bars() -> Vec<Weighing> {
-    let bar = |turn| Weighing::Bar(as_f64(turn) / as_f64(PRICES));
-    (0..=PRICES).map(bar).collect()
+    let bar = |turn| Weighing::Bar(as_f64(turn) / as_f64(BARS));
+    (0..=BARS).map(bar).collect()
 }
 
 #[cfg(test)]
@@ -300,9 +312,13 @@ mod tests {
     }
 
     #[test]
-    fn the_score_weighs_how_cheap_a_model_is_against_the_cheapest() {
-        let choice = |weight| Weighing::Cheapness(weight).choice(&MODELS);
-        assert_eq!([choice(0.0), choice(0.3), choice(1.0)], [2, 1, 0]);
+    fn the_middle_of_prices_is_a_ratio_and_of_bars_a_difference() {
+        let (low, high) = (Weighing::Price(2.0), Weighing::Price(8.0));
+        assert_eq!(low.middle(high), Weighing::Price(4.0));
+        let (low, high) = (Weighing::Bar(0.2), Weighing::Bar(0.8));
+        assert_eq!(low.middle(high), Weighing::Bar(0.5));
+        let (low, high) = (Weighing::Price(123.0), Weighing::Price(124.0));
+        assert_eq!(low.middle(high), Weighing::Price(123.0), "three digits");
     }
 
     #[test]

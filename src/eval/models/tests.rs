@@ -114,6 +114,30 @@ fn where_cheap_models_know_a_topic_each_the_table_pays() {
 }
 
 #[test]
+fn the_number_to_write_keeps_what_it_is_written_for_by_itself() {
+    let report = Story::of(SPECIALISTS, COSTS).report();
+    for (key, written) in [("table", "weights.cost"), ("table_over_bar", "quality")] {
+        let at = report.line(key).unwrap().at(0.95).unwrap();
+        let configure = at.configure.as_ref().unwrap();
+        assert_eq!(configure.key, written);
+        assert!(0.0 < configure.value, "{configure:?}");
+        assert!(configure.folds.low <= configure.folds.median);
+        assert!(configure.folds.median <= configure.folds.high);
+        assert!(0.97 < configure.quality_share.value, "{configure:?}");
+        assert!(configure.cost_share.value < 0.11, "{configure:?}");
+    }
+    // A price of quality turns with the costs: of ten times as much, a tenth is worth as much.
+    let dear = Story::of(SPECIALISTS, ["10", "10", "100"]).report();
+    let price = |report: &Report| {
+        let at = report.line("table").unwrap().at(0.95).unwrap();
+        at.configure.as_ref().unwrap().value
+    };
+    assert!((price(&report) / price(&dear) - 10.0).abs() < 0.2);
+    let nobody_weighs = report.line("mix").unwrap().at(0.95).unwrap();
+    assert_eq!(nobody_weighs.configure, None);
+}
+
+#[test]
 fn the_shuffled_control_loses_the_gain() {
     let report = Story::of(SPECIALISTS, COSTS).report();
     let over_mix = |key: &str| area(&report, key) - area(&report, "mix");

@@ -24,14 +24,7 @@ pub(super) fn of(report: &Report, draws: &Draws, ways: &[Way]) -> Vec<String> {
             judge.against_mix(table),
             judge.against_shuffled(table),
             missed(table),
-            judge.worse_than_mix(
-                "table_over_bar",
-                "Taking the cheapest model over a fixed bar",
-            ),
-            judge.worse_than_mix(
-                "table_by_score",
-                "Weighing quality against how cheap a model is against the cheapest",
-            ),
+            judge.bar_is_worse_than_mix(),
             judge.better_kinds(),
             judge.better_routers(),
         ],
@@ -105,12 +98,12 @@ impl Judge<'_> {
         })
     }
 
-    /// A trade of cost for quality that loses what the table knows.
-    fn worse_than_mix(&self, key: &str, what: &str) -> Option<String> {
-        let gain = self.report.line(key)?.area_over_mix?;
+    /// One bar for all kinds may lose what the table knows.
+    fn bar_is_worse_than_mix(&self) -> Option<String> {
+        let gain = self.report.line("table_over_bar")?.area_over_mix?;
         (sign(gain) == Sign::Less).then(|| {
             format!(
-                "{what} is worse than a random mix ({}), whatever the table knows.",
+                "Taking the cheapest model over a fixed bar is worse than a random mix ({}), whatever the table knows.",
                 signed(gain)
             )
         })

@@ -8,7 +8,7 @@ use crate::eval::models::cells::{Cells, ROWS_A_CLUSTER_MIN};
 use crate::eval::models::folds::{FOLDS, Folds};
 use crate::eval::models::grid::Point;
 use crate::eval::models::neighbours::{COUNTS, Neighbours};
-use crate::eval::models::protocol::{POLICIES, Played, Setting, Trade, play};
+use crate::eval::models::protocol::{POLICIES, Played, Setting, Trade, of_all_rows, play};
 use crate::eval::models::report::{Input, Partition, Role};
 use crate::eval::models::ridge::{Ridge, STRENGTHS};
 use crate::eval::models::teachers::{By, Ground, Teacher};
@@ -140,23 +140,20 @@ impl Ways {
             role,
             played: play(ground, settings),
         };
+        let to_write = |key, rest, settings: &[Setting<'_>]| {
+            let mut found = way(key, rest, Role::Router, settings);
+            found.played.all = of_all_rows(ground, settings);
+            found
+        };
         let mut ways = vec![
-            way("table", "", Role::Router, &by_bound),
+            to_write("table", "", &by_bound),
             way("table_shrunk", ", shrunk", Role::NotInRouter, &shrunk),
         ];
         if ground.grid.is_priced() {
-            let traded = |trade| -> Vec<Setting<'_>> {
-                let settings = by_bound.iter().cloned();
-                settings.map(|it| Setting { trade, ..it }).collect()
-            };
-            let (scored, over_bar) = (traded(Trade::Cheapness), traded(Trade::Bar));
-            ways.push(way("table_by_score", ", score", Role::Router, &scored));
-            ways.push(way(
-                "table_over_bar",
-                ", over a bar",
-                Role::Router,
-                &over_bar,
-            ));
+            let settings = by_bound.iter().cloned();
+            let trade = Trade::Bar;
+            let over_bar: Vec<Setting<'_>> = settings.map(|it| Setting { trade, ..it }).collect();
+            ways.push(to_write("table_over_bar", ", over a bar", &over_bar));
         }
         ways
     }
@@ -187,6 +184,7 @@ impl Ways {
             played: Played {
                 chosen,
                 points: sum,
+                ..Played::default()
             },
         }
     }

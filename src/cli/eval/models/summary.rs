@@ -2,8 +2,10 @@
 
 use crate::cli::eval::models::Findings;
 use crate::cli::report::table;
+use crate::domain::name::ModelName;
 use crate::domain::quality::{Quality, QualityTable};
 use crate::eval::Estimate;
+use crate::eval::models::configure::Configure;
 use crate::eval::models::report::{At, Line, Role, Single};
 
 /// USD for so many answers are told, since those for one are too small to read.
@@ -22,6 +24,7 @@ pub(super) fn of(findings: &Findings) -> String {
         report.folds - 1,
         report.best_single.name
     ));
+    parts.extend(to_write(findings));
     parts.extend(findings.clusters.map(|k| {
         format!("Clusters: {k} did best on most training parts; --write-labels FILE writes them for `semroute train`.")
     }));
@@ -108,6 +111,55 @@ fn routing(lines: &[Line]) -> String {
         &["routing", "", "quality"]
     };
     table(header, rows.collect())
+}
+
+/// The numbers to write and who is taken then. None where there is no table to write beside them, or
+/// no cost is known.
+fn to_write(findings: &Findings) -> Option<String> {
+    let choices = findings.choices.as_ref()?;
+    let lines = findings.report.routing.iter();
+    let wanted = lines.flat_map(|line| &line.at);
+    let rows: Vec<Vec<String>> = wanted
+        .filter_map(|at| Some((at.wanted, at.configure.as_ref()?)))
+        .map(|(wanted, it)| {
+            vec![
+                format!("{:.0}%", wanted * 100.0),
+                route(it),
+                format!("{} ({}–{})", it.folds.median, it.folds.low, it.folds.high),
+                percent(it.cost_share),
+                percent(it.quality_share),
+            ]
+        })
+        .collect();
+    let scored = choices.get("table")?;
+    let at = ["99", "98", "95"].map(|share| scored.get(share));
+    let name = |model: Option<&ModelName>| model.map_or_else(String::new, ToString::to_string);
+    let overall = at.map(|it| name(it.and_then(|it| it.overall.as_ref())));
+    let mut taken = vec![[&["all prompts".to_owned()][..], &overall].concat()];
+    for intent in scored.values().next()?.intents.keys() {
+        let own = at.map(|it| name(it.and_then(|it| it.intents.get(intent))));
+        taken.push([&[intent.to_string()][..], &own].concat());
+    }
+    let header = ["to keep", "write", "median of folds", "spent", "kept"];
+    Some(format!(
+        "{}\n\nChosen on all rows; beside it the median of what each fold chose, least to largest, and what those\n\
+         spent and kept on rows that had no say: one number alone, where the table above takes turns.\n\n{}",
+        table(&header, rows),
+        table(&["score takes", "at 99%", "at 98%", "at 95%"], taken)
+    ))
+}
+
+/// How a number is written in a route.
+fn route(it: &Configure) -> String {
+    match it.key {
+        "quality" => format!("cheapest: {{ quality: {} }}", it.value),
+        _ => format!("score: {{ weights: {{ quality: 1, cost: {} }} }}", it.value),
+    }
+}
+
+fn percent(it: Estimate) -> String {
+    let [value, low, high] = [it.value, it.low, it.high].map(|it| it * 100.0);
+    format!("{value:.1}% ({low:.1}–{high:.1})")
 }
 
 fn shares(at: &At) -> String {
