@@ -64,6 +64,46 @@ fn with_system(fields: Fields<'_>, system: &SystemPrompt) -> String {
     }
 }
 
+/// A setting, or a part of one that is an object.
+type Place = (&'static str, Option<&'static str>);
+
+/// Where the format says what a word says.
+const fn places(word: Word) -> &'static [Place] {
+    match word {
+        Word::TokensMax => &[("max_tokens", None)],
+        Word::Temperature => &[("temperature", None)],
+        Word::TopP => &[("top_p", None)],
+        Word::TopK => &[("top_k", None)],
+        Word::Stop => &[("stop_sequences", None)],
+        Word::Effort => &[("thinking", None), ("output_config", Some("effort"))],
+        Word::User => &[("metadata", Some("user_id"))],
+        Word::ParallelCalls => &[("tool_choice", Some("disable_parallel_tool_use"))],
+        Word::Tools | Word::ToolChoice => &[("tool_choice", None)],
+        Word::Structure => &[("output_config", Some("format"))],
+        Word::Seed
+        | Word::PresencePenalty
+        | Word::FrequencyPenalty
+        | Word::Choices
+        | Word::Logprobs => &[],
+    }
+}
+
+/// What goes with a word that can only be taken out, beside its places.
+const fn taken_out(word: Word) -> &'static [&'static str] {
+    match word {
+        Word::Tools => &["tools", "mcp_servers"],
+        Word::Structure => &["output_format"],
+        _ => &[],
+    }
+}
+
+fn put(fields: &mut Map<String, Value>, name: &str, value: Option<Value>) {
+    match value {
+        Some(value) => fields.insert(name.to_owned(), value),
+        None => fields.shift_remove(name),
+    };
+}
+
 /// The settings of a caller's body.
 struct Settings<'a> {
     fields: Fields<'a>,
@@ -78,27 +118,22 @@ impl Settings<'_> {
         changes: &mut Changes,
     ) -> Result<Vec<String>, Malformed> {
         let mut conversation = self.read(parameters);
-        let (before, untold) = self.write(&conversation)?;
+        let (mut before, untold) = self.write(&conversation)?;
         parameters.apply(&mut conversation);
-        let (after, dropped) = self.write(&conversation)?;
+        let (mut after, dropped) = self.write(&conversation)?;
+        self.keep_unknown_choice(parameters, &mut after);
+        for place in parameters.words().flat_map(places) {
+            self.overlay(*place, &mut before);
+        }
         for name in SETTINGS {
             let (old, new) = (before.get(name), after.get(name));
             if old != new {
                 changes.push((name.to_owned(), self.changed(name, old, new)));
             }
         }
-        for word in parameters.words() {
-            let gone: &[&str] = match word {
-                Word::Tools => &["tools", "mcp_servers", "tool_choice"],
-                Word::ToolChoice => &["tool_choice"],
-                Word::Structure => &["output_format"],
-                _ => &[],
-            };
-            changes.retain(|(name, _)| !gone.contains(&name.as_str()));
-            let gone = gone
-                .iter()
-                .map(|name| ((*name).to_owned(), Change::Removed));
-            changes.extend(gone);
+        for name in parameters.words().flat_map(taken_out) {
+            changes.retain(|(changed, _)| changed != name);
+            changes.push(((*name).to_owned(), Change::Removed));
         }
         // What the caller's own body was not heeded in, it says itself; what goes for the operator's sake is
         // told.
@@ -107,12 +142,72 @@ impl Settings<'_> {
         Ok(dropped.into_iter().filter(is_told).collect())
     }
 
-    /// What the caller's settings say. Settings that are newer than this reader are none to it. The turns
-    /// matter to a model's thinking only.
+    /// Makes the settings before say what the body says in this place. The writer may have left it out or
+    /// written it in another way, and where it does the same of the operator's, that is yet to be done.
+    fn overlay(&self, (name, part): Place, before: &mut Map<String, Value>) {
+        let there = self.value(name);
+        let Some(part) = part else {
+            put(before, name, there.map(|it| self.typed(name, it)));
+            return;
+        };
+        let Some(Value::Object(mut there)) = there else {
+            return;
+        };
+        let mut said = match before.shift_remove(name) {
+            Some(Value::Object(said)) => said,
+            _ => Map::new(),
+        };
+        put(&mut said, part, there.shift_remove(part));
+        let is_said = !said.is_empty();
+        put(before, name, is_said.then_some(Value::Object(said)));
+    }
+
+    /// A whole setting as it counts for a change: of thinking that is understood, what a writer has words for,
+    /// since the rest may stay beside any of them.
+    fn typed(&self, name: &str, mut value: Value) -> Value {
+        if let ("thinking", Value::Object(fields)) = (name, &mut value)
+            && self.is_understood(name)
+        {
+            fields.retain(|name, _| matches!(name.as_str(), "type" | "budget_tokens"));
+        }
+        value
+    }
+
+    /// How a tool is chosen in a way that is newer than this reader stays so beside what the operator says of
+    /// several calls at a time.
+    fn keep_unknown_choice(&self, parameters: &Parameters, after: &mut Map<String, Value>) {
+        const NAME: &str = "tool_choice";
+        let is_ours = |word| matches!(word, Word::ToolChoice | Word::Tools);
+        let is_kept = !self.is_understood(NAME) && !parameters.words().any(is_ours);
+        if let (true, Some(Value::Object(_)), Some(Value::Object(choice))) =
+            (is_kept, self.value(NAME), after.get_mut(NAME))
+        {
+            choice.shift_remove("type");
+        }
+    }
+
+    fn value(&self, name: &str) -> Option<Value> {
+        let value = self.fields.find(name)?;
+        serde_json::from_str(value.get()).ok()
+    }
+
+    fn is_understood(&self, name: &str) -> bool {
+        self.read_fields(&[name]).is_some()
+    }
+
+    /// What the caller's settings say. Those that are newer than this reader are none to it, and do not keep
+    /// it from the others. The turns matter to a model's thinking only.
     fn read(&self, parameters: &Parameters) -> Conversation {
+        let mut names = SETTINGS.to_vec();
+        if self.read_fields(&names).is_none() {
+            names.retain(|name| self.is_understood(name));
+        }
         let thinks = parameters.words().any(|word| word == Word::Effort);
-        let wider = thinks.then(|| self.read_fields(&["messages"])).flatten();
-        let mut read = wider.or_else(|| self.read_fields(&[])).unwrap_or_default();
+        let with_turns = || self.read_fields(&[&names[..], &["messages"]].concat());
+        let wider = thinks.then(with_turns).flatten();
+        let mut read = wider
+            .or_else(|| self.read_fields(&names))
+            .unwrap_or_default();
         let tools = self.fields.find("tools").and_then(array);
         // How tools are called is written only where there is one, whichever.
         if tools.is_some_and(|tools| !tools.is_empty()) {
@@ -126,9 +221,8 @@ impl Settings<'_> {
         read
     }
 
-    fn read_fields(&self, more: &[&str]) -> Option<Conversation> {
-        let names = SETTINGS.iter().chain(more);
-        let found = names.filter_map(|name| {
+    fn read_fields(&self, names: &[&str]) -> Option<Conversation> {
+        let found = names.iter().filter_map(|name| {
             let value = self.fields.find(name)?;
             Some(format!("\"{name}\":{}", value.get()))
         });
@@ -151,7 +245,11 @@ impl Settings<'_> {
     }
 
     /// A field's new value. Of an object only what differs is changed, since the caller may say more in it.
+    /// One that loses its type is nothing without it.
     fn changed(&self, name: &str, old: Option<&Value>, new: Option<&Value>) -> Change {
+        if new.is_none() && old.is_some_and(|old| old.get("type").is_some()) {
+            return Change::Removed;
+        }
         let nothing = Map::new();
         let object = |value: Option<&Value>| match value {
             Some(Value::Object(fields)) => Some(fields.clone()),

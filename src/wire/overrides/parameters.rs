@@ -180,7 +180,12 @@ impl Word {
             Self::Choices => to.choices = from.choices,
             Self::Logprobs => to.logprobs = from.logprobs,
             Self::ParallelCalls => to.parallel_tool_calls = from.parallel_tool_calls,
-            Self::Tools => to.tools.clone_from(&from.tools),
+            Self::Tools => {
+                to.tools.clone_from(&from.tools);
+                // Without a tool there is nothing to choose, and providers refuse to be told.
+                to.tool_choice = None;
+                to.parallel_tool_calls = None;
+            }
             Self::ToolChoice => to.tool_choice.clone_from(&from.tool_choice),
             Self::Structure => to.structure.clone_from(&from.structure),
         }
