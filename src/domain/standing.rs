@@ -25,16 +25,33 @@ pub struct Standing {
 }
 
 /// How fast a target was over a window. Medians, since one answer that stalled says little of the next.
+///
+/// Not every answer tells each of these, so each has a count of its own: among a hundred answers that
+/// came whole, the time to the first token may be that of the one that was streamed.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Pace {
-    /// Answers that these figures rest on.
-    pub n: usize,
     /// Median time to the first token.
-    pub ttft: Option<Duration>,
+    pub ttft: Option<Measured>,
     /// Median time per output token after the first.
-    pub tpot: Option<Duration>,
-    /// 95th percentile of the time from call to end.
-    pub p95: Option<Duration>,
+    pub tpot: Option<Measured>,
+    /// 95th percentile of the time from call to end, which every answer tells.
+    pub p95: Option<Measured>,
+}
+
+/// A time that was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured {
+    /// How long.
+    pub value: Duration,
+    /// The answers that this rests on.
+    pub n: usize,
+}
+
+impl Measured {
+    /// How long, if it rests on at least so many answers.
+    pub fn over(self, n_min: usize) -> Option<Duration> {
+        (n_min <= self.n).then_some(self.value)
+    }
 }
 
 /// Whether a target can take one more call.

@@ -5,7 +5,7 @@
 //! such as one of tool calls) it is not, so all of its time is divided by all of its tokens, which is more,
 //! since the wait for the first token is in it. The two are never mixed: where there is an answer of the
 //! first kind in a window, the time per token is the median of that kind, and of the other only where
-//! there is none. Total times mean the same for both and are taken together.
+//! there is none. So each figure says how many answers it rests on. Total times mean the same for both and are taken together.
 //!
 //! **Cost.** Each window holds its figures in order, so that a new sample is one insertion and a median
 //! one look: a decision between ten targets reads ten of these, and each request adds to one.
@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use super::sorted::Sorted;
 use crate::domain::quantity::{Moment, Ratio};
-use crate::domain::standing::Pace;
+use crate::domain::standing::{Measured, Pace};
 
 /// How old a sample may be in the long window. Providers slow down and recover within minutes to hours.
 pub const LONG: Duration = Duration::from_mins(20);
@@ -210,16 +210,20 @@ impl View {
     }
 
     fn pace(&self) -> Pace {
+        let median = |of: &Sorted| measured(of, of.median());
         Pace {
-            n: self.n,
-            ttft: self.ttft.median(),
-            tpot: self
-                .tpot_streamed
-                .median()
-                .or_else(|| self.tpot_whole.median()),
-            p95: self.total.p95(),
+            ttft: median(&self.ttft),
+            tpot: median(&self.tpot_streamed).or_else(|| median(&self.tpot_whole)),
+            p95: measured(&self.total, self.total.p95()),
         }
     }
+}
+
+fn measured(of: &Sorted, value: Option<Duration>) -> Option<Measured> {
+    Some(Measured {
+        value: value?,
+        n: of.len(),
+    })
 }
 
 impl Calls {

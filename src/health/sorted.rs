@@ -21,6 +21,11 @@ impl Sorted {
         }
     }
 
+    /// How many there are.
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The one in the middle; of an even number, what lies midway between the two there.
     pub(super) fn median(&self) -> Option<Duration> {
         let upper = *self.0.get(self.0.len() / 2)?;

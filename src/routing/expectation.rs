@@ -7,6 +7,8 @@ use crate::domain::model::Model;
 use crate::domain::quantity::PicoUsd;
 use crate::domain::standing::{Pace, Standing};
 
+use super::strategy::SAMPLES_MIN;
+
 /// Output tokens of an answer of which nothing is known. Between a short reply and a page; it is the
 /// same for all candidates, so that it cannot prefer one.
 const OUTPUT_TOKENS_ASSUMED: f64 = 300.0;
@@ -82,16 +84,19 @@ pub fn call_cost(model: &Model, input_tokens: u64, output: OutputTokens) -> Opti
 }
 
 /// How long an answer is expected to take: the time to its first token, and that of all others. Where
-/// answers come whole there is no first token to be seen, and the time per token holds it already.
+/// answers come whole there is no first token to be seen, and the time per token holds it already. It is
+/// not known while too few answers tell it.
 pub fn time(pace: Pace, output: OutputTokens) -> Option<Duration> {
-    let per_token = pace.tpot?;
+    let per_token = pace.tpot?.over(SAMPLES_MIN)?;
+    let first_token = pace.ttft.and_then(|it| it.over(SAMPLES_MIN));
     let tokens = Duration::try_from_secs_f64(per_token.as_secs_f64() * output.expected).ok()?;
-    Some(pace.ttft.unwrap_or_default().saturating_add(tokens))
+    Some(first_token.unwrap_or_default().saturating_add(tokens))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::standing::Measured;
 
     fn with_output(output_tokens: Option<f64>) -> Standing {
         Standing {
@@ -182,10 +187,15 @@ mod tests {
 
     #[test]
     fn time_is_that_to_the_first_token_and_that_of_the_others() {
+        let measured = |millis, n| {
+            Some(Measured {
+                value: Duration::from_millis(millis),
+                n,
+            })
+        };
         let pace = Pace {
-            n: 5,
-            ttft: Some(Duration::from_millis(200)),
-            tpot: Some(Duration::from_millis(10)),
+            ttft: measured(200, SAMPLES_MIN),
+            tpot: measured(10, SAMPLES_MIN),
             p95: None,
         };
         let output = OutputTokens {
@@ -195,5 +205,15 @@ mod tests {
         assert_eq!(time(pace, output), Some(Duration::from_millis(1_200)));
         let unknown = Pace { tpot: None, ..pace };
         assert_eq!(time(unknown, output), None, "unknown is not fast");
+        let of_few = Pace {
+            tpot: measured(10, SAMPLES_MIN - 1),
+            p95: measured(900, 100),
+            ..pace
+        };
+        assert_eq!(
+            time(of_few, output),
+            None,
+            "the other answers say nothing of it"
+        );
     }
 }

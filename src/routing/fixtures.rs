@@ -14,7 +14,7 @@ use crate::domain::model::{Abilities, Limits, Model, ModelId, Price, Terms};
 use crate::domain::name::{IntentName, RegionName};
 use crate::domain::quality::{QUALITY_VERSION, Quality, QualityTable};
 use crate::domain::quantity::PicoUsd;
-use crate::domain::standing::{Pace, Room, Standing};
+use crate::domain::standing::{Measured, Pace, Room, Standing};
 
 /// A request with everything about it that a rule may look at.
 pub(in crate::routing) struct Asking {
@@ -176,7 +176,7 @@ pub(in crate::routing) fn model(name: &str, (input, output): (f64, f64)) -> Mode
 }
 
 /// Models, and how they have done.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(in crate::routing) struct World {
     pub(in crate::routing) models: Vec<Model>,
     pub(in crate::routing) standings: BTreeMap<usize, Standing>,
@@ -205,11 +205,11 @@ impl World {
 
     /// A model takes so long per token, over so many answers, in both windows.
     pub(in crate::routing) fn paced(mut self, idx: usize, tpot_ms: f64, n: usize) -> Self {
+        let measured = |value| Some(Measured { value, n });
         let pace = Pace {
-            n,
-            ttft: Some(Duration::from_millis(100)),
-            tpot: Some(Duration::from_secs_f64(tpot_ms / 1e3)),
-            p95: Some(Duration::from_secs_f64(tpot_ms / 10.0)),
+            ttft: measured(Duration::from_millis(100)),
+            tpot: measured(Duration::from_secs_f64(tpot_ms / 1e3)),
+            p95: measured(Duration::from_secs_f64(tpot_ms / 10.0)),
         };
         let standing = self.standings.entry(idx).or_default();
         standing.long = pace;

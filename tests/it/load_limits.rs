@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use semroute::clock::{Clock, ManualClock};
-use semroute::domain::standing::{Room, Standing};
+use semroute::domain::standing::{Measured, Pace, Room, Standing};
 use semroute::engine::ledger::Ledger;
 use semroute::engine::serve::Piece;
 use semroute::engine::{Engine, Error, Plan, Reply};
@@ -120,6 +120,11 @@ impl Engaged {
             &words,
         )
     }
+}
+
+/// The answers in a window.
+fn n_answers(pace: Pace) -> usize {
+    pace.p95.map_or(0, |it| it.n)
 }
 
 fn target<'p>(plan: &'p Plan, model: &str) -> &'p semroute::engine::plan::Target {
@@ -248,30 +253,35 @@ async fn a_target_is_known_by_its_answers_and_failures_and_not_by_its_callers() 
     let engaged = Engaged::with("timeout: {}");
     assert_eq!(engaged.standing("small", "alone"), Standing::default());
     drop(engaged.stream("alone").await.unwrap());
-    assert_eq!(engaged.standing("small", "alone").long.n, 0);
+    assert_eq!(n_answers(engaged.standing("small", "alone").long), 0);
     to_the_end(engaged.stream("alone").await.unwrap()).await;
     let usage = engaged.last_record()["attempts"][0]["usage"].clone();
     let standing = engaged.standing("small", "alone");
     assert_eq!(standing.long, standing.short);
-    assert_eq!((standing.long.n, standing.failure_share), (1, Some(0.0)));
     assert_eq!(
-        standing.long.ttft,
-        Some(Duration::ZERO),
-        "on a clock that stands still"
+        (n_answers(standing.long), standing.failure_share),
+        (1, Some(0.0))
     );
-    assert_eq!(standing.long.tpot, Some(Duration::ZERO));
+    let at_once = Some(Measured {
+        value: Duration::ZERO,
+        n: 1,
+    });
+    assert_eq!(standing.long.ttft, at_once, "on a clock that stands still");
+    assert_eq!(standing.long.tpot, at_once);
     assert_eq!(standing.output_tokens, usage["output_tokens"].as_f64());
     // A whole answer says nothing of the first token.
     engaged.whole("both").await.unwrap();
-    assert_eq!(engaged.standing("small", "both").long.n, 2);
+    let standing = engaged.standing("small", "both");
+    assert_eq!(n_answers(standing.long), 2);
+    assert_eq!(standing.long.ttft, at_once);
     assert!(engaged.whole("down").await.is_err());
     let down = engaged.standing("down", "down");
-    assert_eq!((down.long.n, down.failure_share), (0, Some(1.0)));
+    assert_eq!((n_answers(down.long), down.failure_share), (0, Some(1.0)));
     engaged.clock.advance(Duration::from_mins(4));
     let later = engaged.standing("small", "alone");
-    assert_eq!((later.long.n, later.short.n), (2, 0));
+    assert_eq!((n_answers(later.long), n_answers(later.short)), (2, 0));
     engaged.clock.advance(Duration::from_hours(1));
-    assert_eq!(engaged.standing("small", "alone").long.n, 0);
+    assert_eq!(n_answers(engaged.standing("small", "alone").long), 0);
     assert_eq!(engaged.standing("down", "down").failure_share, None);
 }
 
@@ -285,7 +295,7 @@ async fn another_plan_goes_on_with_what_is_known_under_its_own_limits() {
     let limited = config("limits: { concurrency: 1 }");
     engaged.engine.swap_plan(plan_of(limited.clone()));
     let standing = engaged.standing("small", "alone");
-    assert_eq!(standing.long.n, 1);
+    assert_eq!(n_answers(standing.long), 1);
     assert_eq!(
         standing.room,
         Room::FullConcurrency,
@@ -302,7 +312,7 @@ async fn another_plan_goes_on_with_what_is_known_under_its_own_limits() {
     );
     engaged.engine.swap_plan(plan_of(other));
     assert_eq!(engaged.standing("down", "down").failure_share, None);
-    assert_eq!(engaged.standing("small", "alone").long.n, 3);
+    assert_eq!(n_answers(engaged.standing("small", "alone").long), 3);
     // A model that is gone is told no longer.
     assert_eq!(engaged.running("wrong"), Some(0.0));
     let without = limited

@@ -56,8 +56,8 @@ fn what_a_call_says_of_its_target_is_known_when_its_tokens_are_and_its_place_is_
     unsettled.settle(observed, NOW);
     let standing = state.standing(&place(), NOW);
     assert_eq!(standing.long, standing.short);
-    assert_eq!(standing.long.n, 1);
-    assert_eq!(standing.long.ttft, took.ttft);
+    let ttft = standing.long.ttft.unwrap();
+    assert_eq!((Some(ttft.value), ttft.n), (took.ttft, 1));
     assert_eq!(standing.failure_share, Some(0.0));
     assert_eq!(standing.output_tokens, None, "one answer says little");
     assert_eq!(standing.output_tokens_anywhere, Some(40.0));

@@ -10,6 +10,18 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
+const fn over(n: usize, millis: u64) -> Option<Measured> {
+    Some(Measured {
+        value: ms(millis),
+        n,
+    })
+}
+
+/// The answers in a window: each has a time in which it was done.
+fn n_answers(pace: Pace) -> usize {
+    pace.p95.map_or(0, |it| it.n)
+}
+
 fn streamed(ttft: u64, tpot: u64, total: u64) -> Ended {
     Ended::Answered(Took {
         ttft: Some(ms(ttft)),
@@ -43,7 +55,7 @@ fn a_target_that_was_slow_an_hour_ago_is_unknown_now_and_fast_once_it_was_asked_
         samples.add(Ended::Failed, at(second));
     }
     let slow = samples.pace(at(60), Window::Short);
-    assert_eq!((slow.n, slow.ttft), (50, Some(ms(9_000))));
+    assert_eq!(slow.ttft, over(50, 9_000));
     assert_eq!(samples.failure_share(at(60)), Some(0.5));
     let later = 60 * 60;
     assert_eq!(samples.pace(at(later), Window::Long), Pace::default());
@@ -53,10 +65,9 @@ fn a_target_that_was_slow_an_hour_ago_is_unknown_now_and_fast_once_it_was_asked_
     assert_eq!(
         now,
         Pace {
-            n: 1,
-            ttft: Some(ms(200)),
-            tpot: Some(ms(20)),
-            p95: Some(ms(1_000)),
+            ttft: over(1, 200),
+            tpot: over(1, 20),
+            p95: over(1, 1_000),
         }
     );
     assert_eq!(samples.failure_share(at(later + 1)), Some(0.0));
@@ -71,9 +82,8 @@ fn the_short_window_shows_what_the_long_one_does_not_yet() {
     for second in 400..405 {
         samples.add(streamed(900, 90, 5_000), at(second));
     }
-    assert_eq!(samples.pace(at(410), Window::Long).ttft, Some(ms(100)));
-    assert_eq!(samples.pace(at(410), Window::Short).ttft, Some(ms(900)));
-    assert_eq!(samples.pace(at(410), Window::Short).n, 5);
+    assert_eq!(samples.pace(at(410), Window::Long).ttft, over(25, 100));
+    assert_eq!(samples.pace(at(410), Window::Short).ttft, over(5, 900));
 }
 
 #[test]
@@ -82,14 +92,28 @@ fn whole_answers_tell_the_time_per_token_only_where_no_streamed_one_does() {
     samples.add(whole(50, 1_000), at(1));
     let pace = samples.pace(at(2), Window::Long);
     assert_eq!(
-        (pace.n, pace.ttft, pace.tpot, pace.p95),
-        (1, None, Some(ms(50)), Some(ms(1_000)))
+        (pace.ttft, pace.tpot, pace.p95),
+        (None, over(1, 50), over(1, 1_000))
     );
     samples.add(streamed(300, 30, 900), at(3));
     let pace = samples.pace(at(4), Window::Long);
     assert_eq!(
-        (pace.n, pace.ttft, pace.tpot, pace.p95),
-        (2, Some(ms(300)), Some(ms(30)), Some(ms(1_000)))
+        (pace.ttft, pace.tpot, pace.p95),
+        (over(1, 300), over(1, 30), over(2, 1_000))
+    );
+}
+
+#[test]
+fn each_figure_says_how_many_answers_it_rests_on_and_not_how_many_there_were() {
+    let mut samples = Samples::default();
+    for second in 0..99 {
+        samples.add(whole(10, 1_000), at(second));
+    }
+    samples.add(streamed(9_000, 400, 60_000), at(99));
+    let pace = samples.pace(at(100), Window::Long);
+    assert_eq!(
+        (pace.ttft, pace.tpot, pace.p95),
+        (over(1, 9_000), over(1, 400), over(100, 1_000))
     );
 }
 
@@ -100,7 +124,7 @@ fn failures_push_no_answer_out() {
     for second in 2..500 {
         samples.add(Ended::Failed, at(second));
     }
-    assert_eq!(samples.pace(at(500), Window::Long).n, 1);
+    assert_eq!(n_answers(samples.pace(at(500), Window::Long)), 1);
     assert_eq!(samples.failure_share(at(500)), Some(1.0));
 }
 
@@ -109,17 +133,20 @@ fn a_sample_told_late_is_not_older_than_the_one_before_it() {
     let mut samples = Samples::default();
     samples.add(streamed(100, 10, 500), at(1_300));
     samples.add(streamed(300, 30, 700), at(50));
-    assert_eq!(samples.pace(at(1_301), Window::Long).n, 2);
-    assert_eq!(samples.pace(at(60), Window::Long).n, 2);
+    assert_eq!(n_answers(samples.pace(at(1_301), Window::Long)), 2);
+    assert_eq!(n_answers(samples.pace(at(60), Window::Long)), 2);
 }
 
 /// All samples ever, in order.
 type Told = Vec<(Moment, Ended)>;
 
-fn naive_median(mut of: Vec<Duration>) -> Option<Duration> {
+fn naive_median(mut of: Vec<Duration>) -> Option<Measured> {
     of.sort_unstable();
     let (below, above) = (of.len().checked_sub(1)? / 2, of.len() / 2);
-    Some(of[below] + of[above].saturating_sub(of[below]) / 2)
+    Some(Measured {
+        value: of[below] + of[above].saturating_sub(of[below]) / 2,
+        n: of.len(),
+    })
 }
 
 fn naive_pace(told: &Told, now: Moment, age_max: Duration) -> Pace {
@@ -143,10 +170,12 @@ fn naive_pace(told: &Told, now: Moment, age_max: Duration) -> Pace {
         .iter()
         .find(|it| totals.len() * 95 <= totals.iter().filter(|other| other <= it).count() * 100);
     Pace {
-        n: answers.len(),
         ttft: naive_median(answers.iter().filter_map(|it| it.ttft).collect()),
         tpot: tpots(true).or_else(|| tpots(false)),
-        p95: p95.copied(),
+        p95: p95.map(|it| Measured {
+            value: *it,
+            n: totals.len(),
+        }),
     }
 }
 

@@ -114,6 +114,13 @@ fn an_answer_that_would_take_too_long_is_asked_of_the_fastest() {
     let unknown = self::world().paced(0, 5.0, 50);
     let kept = decided(&unknown, vec![LARGE, SMALL], time(1.0));
     assert_eq!(kept.first, LARGE, "nobody knows that it is late");
+    for idx in [0, 1] {
+        let mut stalled = world.clone();
+        let tpot = &mut stalled.standings.get_mut(&idx).unwrap().long.tpot;
+        tpot.as_mut().unwrap().n = 1;
+        let kept = decided(&stalled, vec![LARGE, SMALL], time(1.0));
+        assert_eq!(kept.first, LARGE, "one answer redirects nobody");
+    }
 }
 
 #[test]

@@ -4,12 +4,10 @@
 //! therefore stays there until another one is faster by a margin: without it, traffic would go to and
 //! fro between them, and with it the caches that providers keep of a prompt's beginning.
 
-use std::time::Duration;
-
 use crate::domain::decision::Out;
 use crate::domain::event::ChosenReason;
 use crate::domain::quantity::Ratio;
-use crate::domain::standing::Pace;
+use crate::domain::standing::{Measured, Pace};
 
 use super::probe::{self, Sorted};
 use super::{Choice, Field, SAMPLES_MIN, by};
@@ -37,7 +35,7 @@ pub enum Measure {
 }
 
 impl Measure {
-    const fn of(self, pace: Pace) -> Option<Duration> {
+    const fn of(self, pace: Pace) -> Option<Measured> {
         match self {
             Self::Tpot => pace.tpot,
             Self::Ttft => pace.ttft,
@@ -49,9 +47,9 @@ impl Measure {
 impl Fastest {
     pub(super) fn choose(&self, field: &mut Field<'_>) -> Option<Choice> {
         for candidate in field.choices() {
-            let pace = candidate.standing.long;
-            candidate.weighed.samples = Some(pace.n);
-            candidate.weighed.pace = self.by.of(pace).filter(|_| SAMPLES_MIN <= pace.n);
+            let pace = self.by.of(candidate.standing.long);
+            candidate.weighed.samples = Some(pace.map_or(0, |it| it.n));
+            candidate.weighed.pace = pace.and_then(|it| it.over(SAMPLES_MIN));
             if candidate.weighed.pace.is_none() {
                 candidate.rule_out(Out::NoSamples);
             }

@@ -30,9 +30,9 @@ impl Priority {
             return (!order.is_empty()).then(|| Choice::certain(order, ChosenReason::Priority));
         };
         for candidate in field.choices() {
-            let pace = candidate.standing.short;
-            candidate.weighed.samples = Some(pace.n);
-            candidate.weighed.pace = pace.tpot.filter(|_| SAMPLES_MIN <= pace.n);
+            let pace = candidate.standing.short.tpot;
+            candidate.weighed.samples = Some(pace.map_or(0, |it| it.n));
+            candidate.weighed.pace = pace.and_then(|it| it.over(SAMPLES_MIN));
             match candidate.weighed.pace {
                 None => candidate.rule_out(Out::NoSamples),
                 Some(pace) if tpot_max < pace => candidate.rule_out(Out::TooSlow),

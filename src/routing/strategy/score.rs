@@ -10,7 +10,7 @@ use crate::domain::event::ChosenReason;
 use crate::domain::quantity::{PicoUsd, Ratio};
 
 use super::probe::{self, Sorted};
-use super::{Choice, Field, SAMPLES_MIN, by};
+use super::{Choice, Field, by};
 
 /// Choice by score.
 #[derive(Debug, Clone, PartialEq)]
@@ -84,9 +84,9 @@ impl Score {
                 }
             }
             if 0.0 < self.weights.latency {
-                let n = candidate.standing.long.n;
-                candidate.weighed.samples = Some(n);
-                if n < SAMPLES_MIN || candidate.weighed.time.is_none() {
+                let pace = candidate.standing.long.tpot;
+                candidate.weighed.samples = Some(pace.map_or(0, |it| it.n));
+                if candidate.weighed.time.is_none() {
                     candidate.rule_out(Out::NoSamples);
                 }
             }

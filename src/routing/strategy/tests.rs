@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::domain::decision::{Expectation, OutputTokens};
 use crate::domain::quantity::Ratio;
+use crate::domain::standing::Measured;
 use crate::routing::fixtures::{Asking, World, intent, ladder, single, table};
 use crate::routing::{Decision, NoCandidate, Policy, choose};
 
@@ -253,7 +254,10 @@ fn with_incumbent(world: &World, incumbent: ModelId) -> Decision {
 #[test]
 fn fastest_asks_the_fastest_by_the_measure_that_is_named() {
     let mut world = World::of(&["a", "b"]).paced(0, 20.0, 9).paced(1, 40.0, 9);
-    world.standings.get_mut(&0).unwrap().long.ttft = Some(Duration::from_secs(2));
+    world.standings.get_mut(&0).unwrap().long.ttft = Some(Measured {
+        value: Duration::from_secs(2),
+        n: 9,
+    });
     let chosen = |by| {
         world
             .decides(fastest(by), &Asking::default())
@@ -263,6 +267,35 @@ fn fastest_asks_the_fastest_by_the_measure_that_is_named() {
     assert_eq!(chosen(Measure::Tpot), A);
     assert_eq!(chosen(Measure::Ttft), B);
     assert_eq!(chosen(Measure::P95), A);
+}
+
+#[test]
+fn a_figure_of_one_answer_makes_nobody_known_however_many_others_there_were() {
+    let mut world = World::of(&["a", "b"]).paced(0, 20.0, 9).paced(1, 20.0, 9);
+    let one = Some(Measured {
+        value: Duration::from_millis(1),
+        n: 1,
+    });
+    let standing = world.standings.get_mut(&1).unwrap();
+    for pace in [&mut standing.long, &mut standing.short] {
+        (pace.ttft, pace.tpot) = (one, one);
+    }
+    let figures = |strategy| {
+        let decision = world.decides(strategy, &Asking::default()).unwrap();
+        let b = decision
+            .candidates
+            .iter()
+            .find(|it| it.model.as_str() == "b");
+        let b = b.unwrap();
+        (b.pace, b.samples, b.out)
+    };
+    let unknown = (None, Some(1), Some(Out::NoSamples));
+    assert_eq!(figures(fastest(Measure::Ttft)), unknown);
+    assert_eq!(figures(fastest(Measure::Tpot)), unknown);
+    assert_eq!(figures(priority(40)), unknown);
+    assert_eq!(figures(score(0.0, 1.0, 0.0)), unknown);
+    let all = Some(Duration::from_secs(2));
+    assert_eq!(figures(fastest(Measure::P95)), (all, Some(9), None));
 }
 
 #[test]
