@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use semroute::domain::model::ModelId;
+use semroute::domain::name::RegionName;
 use semroute::domain::quantity::PicoUsd;
 use semroute::engine::plan::Route;
 use semroute::routing::guard::{CostCap, CostLimit};
@@ -159,7 +160,7 @@ fn what_the_operator_says_of_a_model_is_in_the_plan() {
     let text = with("to: small").replace("small: { provider: demo }", terms);
     let plan = assembled(&text).unwrap_or_else(|it| panic!("{it}")).plan;
     let terms = &plan.target(SMALL).unwrap().model.terms;
-    let regions: Vec<&str> = terms.regions.iter().map(|it| it.as_str()).collect();
+    let regions: Vec<&str> = terms.regions.iter().map(RegionName::as_str).collect();
     assert_eq!(regions, ["eu", "us"]);
     assert_eq!(terms.data[0].as_str(), "phi");
     assert!((terms.tokenizer_factor - 1.3).abs() < 1e-12);
@@ -214,6 +215,14 @@ fn what_is_wrong_with_a_strategy_is_told_with_its_place() {
         ),
         ("fastest: { of: [] }", "fastest.of"),
         ("fastest: { of: [small], probe: 2 }", "fastest.probe: 2"),
+    ] {
+        told(&with(route), &[problem]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_quality_and_guards_is_told_with_its_place() {
+    for (route, problem) in [
         (
             "cheapest: { of: [small], quality: 0.8 }",
             "routes[0].cheapest.quality: nothing was measured; name the table",
@@ -315,6 +324,22 @@ fn what_is_wrong_with_a_rule_is_told_with_its_place() {
             "header: { 'x task': a }",
             "when.header.x task: cannot be the name of a header",
         ),
+        (
+            "header: {}",
+            "when.header: names nothing, so it would always hold",
+        ),
+        (
+            "header: { X-A: a, x-a: b }",
+            "the header stands here twice, in another case",
+        ),
+    ] {
+        told(&when(condition), &[problem]);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_a_rule_on_words_is_told_with_its_place() {
+    for (condition, problem) in [
         ("keyword: ['']", "when.keyword: a word is blank"),
         (
             "regex: '('",

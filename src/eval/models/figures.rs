@@ -129,12 +129,12 @@ impl Figures {
         let mut curve = way[..BUDGETS].to_vec();
         curve.sort_by(|left, right| left.cost.total_cmp(&right.cost));
         let shares = |point: Point| Shares {
-            cost: point.cost / best.cost,
-            quality: point.quality / best.quality,
+            cost: share(point.cost, best.cost),
+            quality: share(point.quality, best.quality),
         };
         let hindsight = |place: usize| {
             let cost = cost_reaching(&curve, SHARES[place] * best.quality)?;
-            Some(cost / best.cost)
+            Some(share(cost, best.cost))
         };
         Self {
             area: area(&curve, low, high),
@@ -145,6 +145,14 @@ impl Figures {
             curve,
         }
     }
+}
+
+/// A part of a whole. Of nothing, nothing is all.
+fn share(part: f64, whole: f64) -> f64 {
+    if 0.0 < whole || 0.0 < part {
+        return part / whole;
+    }
+    1.0
 }
 
 impl Draws {

@@ -185,6 +185,8 @@ impl Report {
         let mut counts = self
             .routing
             .iter()
+            // What the control has chosen is noise.
+            .filter(|line| line.role != Role::Control)
             .map(counts)
             .find(|found| !found.is_empty())?;
         counts.sort_unstable();

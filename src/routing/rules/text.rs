@@ -20,14 +20,15 @@ pub fn keywords(words: &[String]) -> Result<Patterns, String> {
     compile(words.iter().map(|word| {
         let parts: Vec<String> = word.split_whitespace().map(regex::escape).collect();
         let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() && !is_open(c));
-        let before = match is_word(word.trim().chars().next()) {
-            true => format!("(?:^|{OTHER})"),
-            false => String::new(),
+        let edge = |at: &str, c| {
+            if is_word(c) {
+                format!("(?:{at}|{OTHER})")
+            } else {
+                String::new()
+            }
         };
-        let behind = match is_word(word.trim().chars().next_back()) {
-            true => format!("(?:$|{OTHER})"),
-            false => String::new(),
-        };
+        let before = edge("^", word.trim().chars().next());
+        let behind = edge("$", word.trim().chars().next_back());
         format!("(?i){before}{}{behind}", parts.join(r"\s+"))
     }))
 }

@@ -54,9 +54,10 @@ impl Score {
             good - dear - slow
         };
         // Where nobody's speed is known, the rest still tells them apart.
-        let (known, unknown) = match known.is_empty() {
-            true => (unknown, Vec::new()),
-            false => (known, unknown),
+        let (known, unknown) = if known.is_empty() {
+            (unknown, Vec::new())
+        } else {
+            (known, unknown)
         };
         let scores: Vec<(usize, f64)> = known.iter().map(|idx| (*idx, score(*idx))).collect();
         for (idx, score) in scores {

@@ -52,15 +52,12 @@ pub enum StickyBy {
 impl Weighted {
     pub(super) fn choose(&self, field: &mut Field<'_>) -> Option<Choice> {
         let key = self.sticky.as_ref().and_then(|it| it.key(field.facts));
-        let (chance, reason, luck) = match (key, &self.sticky) {
+        let (chance, reason, luck) = if let (Some(key), Some(sticky)) = (key, &self.sticky) {
             // The seed has no say in it.
-            (Some(key), Some(sticky)) => {
-                (sticky.chance(key, field), ChosenReason::Sticky, Luck::None)
-            }
-            _ => {
-                let chance = field.chance().about("weighted");
-                (chance, ChosenReason::Weighted, Luck::Asked)
-            }
+            (sticky.chance(key, field), ChosenReason::Sticky, Luck::None)
+        } else {
+            let chance = field.chance().about("weighted");
+            (chance, ChosenReason::Weighted, Luck::Asked)
         };
         let weights: Vec<f64> = field
             .candidates

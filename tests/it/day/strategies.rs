@@ -88,7 +88,10 @@ fn of_all() -> impl Iterator<Item = Chooser> {
             "`cheapest` of all four; `quality: 0.75`",
             cheapest(Some(high)),
         ),
-        ("`score` of all four; quality 1, cost 10, latency 0.002", score()),
+        (
+            "`score` of all four; quality 1, cost 10, latency 0.002",
+            score(),
+        ),
     ];
     ways.into_iter().map(|(name, strategy)| Chooser {
         name,
