@@ -57,11 +57,11 @@ impl Request {
         &self.needs
     }
 
-    /// About how many tokens the prompt has: the texts of its messages and the descriptions of its
-    /// tools. Images, documents, sound and the arguments of earlier calls are not counted.
+    /// About how many tokens the prompt has: the texts of its messages, the descriptions of its tools,
+    /// earlier calls to them and documents of plain text. Images, other documents and sound are not counted.
     pub fn tokens_estimate(&self) -> u64 {
-        let tools = self.needs().tools_tokens;
-        self.messages.tokens_estimate().saturating_add(tools)
+        let beside = self.needs().beside_tokens;
+        self.messages.tokens_estimate().saturating_add(beside)
     }
 }
 

@@ -94,6 +94,10 @@ impl Outbound {
             return Vec::new();
         }
         let mut problems: Vec<Malformed> = parameters.foreign().map(foreign).collect();
+        if parameters.count_alternatives() {
+            // No other format has a word for them, and a probe that asks for none would not tell.
+            problems.push(foreign("top_logprobs"));
+        }
         let turn = Turn {
             speaker: Speaker::User,
             parts: vec![Part::Text("hello".to_owned())],

@@ -66,7 +66,7 @@ pub(super) fn add_tools(needs: &mut Needs, fields: &Fields<'_>, names: &[&str]) 
     for tools in names.iter().flat_map(|name| fields.all(name)) {
         if array(tools).is_some_and(|tools| !tools.is_empty()) {
             needs.tools = Need::Yes;
-            needs.tools_tokens += estimated_tokens(tools.get());
+            needs.beside_tokens += estimated_tokens(tools.get());
         }
     }
 }

@@ -22,8 +22,9 @@ pub struct Needs {
     pub output_tokens_max: Option<u64>,
     /// The caller's own name for the person that it asks for.
     pub user: Option<Arc<str>>,
-    /// About how many tokens the descriptions of the tools take.
-    pub tools_tokens: u64,
+    /// About how many tokens stand beside the texts of the messages: the descriptions of the tools, earlier
+    /// calls to them, and documents of plain text.
+    pub beside_tokens: u64,
 }
 
 /// Whether a request needs something.

@@ -1,7 +1,7 @@
 //! What a request asks for beside its words. It was read before, so what is no such question is left to
 //! the provider to refuse.
 
-use crate::domain::chat::{Need, Needs};
+use crate::domain::chat::{Need, Needs, estimated_tokens};
 use crate::wire::json::{Document, Fields, Raw, string};
 use crate::wire::shared_fields::{add_tools, first_name, objects};
 
@@ -25,24 +25,61 @@ pub(super) fn read_needs(text: &str) -> Needs {
     needs
 }
 
-/// Takes the blocks of a field into account, and those within them: a tool may return images.
+/// Takes the blocks of a field into account, and those within them: a tool may return images. Blocks of text
+/// are words of a message, which are counted as such.
 fn add_contents(needs: &mut Needs, fields: Fields<'_>, name: &str) {
     for block in objects(fields.all(name)) {
         match block.find("type").and_then(string).as_deref() {
             Some("image") => needs.images = Need::Yes,
             Some("document") => add_document(needs, block),
+            Some("search_result") => {
+                add_texts(needs, block, &["title", "source"]);
+                add_quoted(needs, block);
+            }
             Some("tool_result") => add_contents(needs, block, "content"),
+            Some("tool_use" | "server_tool_use" | "mcp_tool_use") => add_call(needs, block),
             _ => {}
         }
     }
 }
 
+/// Counts an earlier call: the tool's name and its arguments.
+fn add_call(needs: &mut Needs, block: Fields<'_>) {
+    add_texts(needs, block, &["name"]);
+    if let Some(input) = block.find("input") {
+        needs.beside_tokens += estimated_tokens(input.get());
+    }
+}
+
+/// Counts the texts of these fields.
+fn add_texts(needs: &mut Needs, fields: Fields<'_>, names: &[&str]) {
+    for text in names
+        .iter()
+        .filter_map(|name| fields.find(name).and_then(string))
+    {
+        needs.beside_tokens += estimated_tokens(&text);
+    }
+}
+
+/// Takes into account what somebody else wrote, who is no party to the conversation: a string or blocks. Its
+/// words are in no message, since nobody there says them.
+fn add_quoted(needs: &mut Needs, fields: Fields<'_>) {
+    add_texts(needs, fields, &["content"]);
+    for block in objects(fields.all("content")) {
+        if block.find("type").and_then(string).as_deref() == Some("text") {
+            add_texts(needs, block, &["text"]);
+        }
+    }
+    add_contents(needs, fields, "content");
+}
+
 /// A document may be words, which every model reads, or blocks.
 fn add_document(needs: &mut Needs, block: Fields<'_>) {
+    add_texts(needs, block, &["title", "context"]);
     for source in block.all("source").filter_map(as_object) {
         match source.find("type").and_then(string).as_deref() {
-            Some("text") => {}
-            Some("content") => add_contents(needs, source, "content"),
+            Some("text") => add_texts(needs, source, &["data"]),
+            Some("content") => add_quoted(needs, source),
             _ => needs.documents = Need::Yes,
         }
     }
@@ -110,7 +147,7 @@ mod tests {
         let tools = r#"[{"name":"look","input_schema":{"type":"object"}}]"#;
         let offered = needs(&format!(r#""tools":{tools},"#));
         assert_eq!(offered.tools, Need::Yes);
-        assert_eq!(offered.tools_tokens, (tools.len() as u64).div_ceil(4));
+        assert_eq!(offered.beside_tokens, (tools.len() as u64).div_ceil(4));
         let servers = r#""mcp_servers":[{"type":"url","url":"https://a.example","name":"a"}],"#;
         assert_eq!(needs(servers).tools, Need::Yes);
         for none in ["null", "[]", "{}", "\"look\""] {
@@ -151,10 +188,14 @@ mod tests {
         for words in [
             r#"{"type":"text","media_type":"text/plain","data":"image"}"#,
             r#"{"type":"content","content":"image"}"#,
-            "null",
         ] {
-            assert_eq!(of(words), nothing(), "{words}");
+            let counted = Needs {
+                beside_tokens: 2,
+                ..nothing()
+            };
+            assert_eq!(of(words), counted, "{words}");
         }
+        assert_eq!(of("null"), nothing());
     }
 
     #[test]
@@ -185,6 +226,54 @@ mod tests {
             (r#""user_id":"ann","#, None),
         ] {
             assert_eq!(needs(fields).user.as_deref(), user, "{fields}");
+        }
+    }
+
+    #[test]
+    fn documents_of_words_and_earlier_calls_count_among_the_prompts_tokens_and_are_in_no_message() {
+        let words = "0123456789 0123456789";
+        let text = format!(r#"{{"type":"text","text":"{words}"}}"#);
+        let document = |source: &str| format!(r#"{{"type":"document","source":{source}}}"#);
+        let plain = document(&format!(r#"{{"type":"text","data":"{words}"}}"#));
+        let result = format!(r#"{{"type":"tool_result","tool_use_id":"1","content":[{plain}]}}"#);
+        for (block, n_tokens) in [
+            (
+                document(&format!(r#"{{"type":"content","content":"{words}"}}"#)),
+                6,
+            ),
+            (
+                document(&format!(r#"{{"type":"content","content":[{text}]}}"#)),
+                6,
+            ),
+            (
+                format!(
+                    r#"{{"type":"search_result","source":"a.b","title":"A","content":[{text}]}}"#
+                ),
+                8,
+            ),
+            (
+                r#"{"type":"tool_use","id":"1","name":"look","input":{"q":"it"}}"#.to_owned(),
+                4,
+            ),
+            (
+                r#"{"type":"image","source":{"type":"base64","data":"0123456789"}}"#.to_owned(),
+                0,
+            ),
+            (document(r#"{"type":"base64","data":"0123456789"}"#), 0),
+            (text, 0),
+            (result, 6),
+            (plain, 6),
+        ] {
+            let body = format!(
+                r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":[{block}]}}]}}"#
+            );
+            let request = Inbound::Anthropic.read_request(body.as_bytes()).unwrap();
+            assert_eq!(request.needs().beside_tokens, n_tokens, "{block}");
+            let counted = request.messages.tokens_estimate() + n_tokens;
+            assert_eq!(request.tokens_estimate(), counted, "{block}");
+            let is_said = block.starts_with(r#"{"type":"text""#);
+            let is_found = request.messages.iter().any(|it| it.text.contains(words));
+            assert_eq!(is_found, is_said, "{block}");
         }
     }
 

@@ -24,7 +24,7 @@ pub(super) use embeddings::{
     read_embeddings_answer, read_embeddings_request, write_embeddings_request,
 };
 pub(super) use failure::{error_kind, read_error, write_error};
-pub(super) use overridden::{override_request, read_parameter};
+pub(super) use overridden::{override_request, read_parameters};
 pub(super) use request::read_request;
 pub(super) use stream::{StreamReader, StreamWriter};
 pub(super) use written::write_conversation;

@@ -1,12 +1,10 @@
 //! What a request asks for beside its words. It was read before, so what is no such question is left to
 //! the provider to refuse.
 
-use crate::domain::chat::{Need, Needs};
+use crate::domain::chat::{Need, Needs, estimated_tokens};
 use crate::wire::json::{Document, Fields, Raw, string};
+use crate::wire::openai::words::LIMITS;
 use crate::wire::shared_fields::{add_tools, first_name, objects};
-
-/// The names of the limit of tokens.
-const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
 
 /// The names of the person, the newer one first.
 const USERS: [&str; 2] = ["safety_identifier", "user"];
@@ -26,6 +24,10 @@ pub(super) fn read_needs(text: &str) -> Needs {
         for part in objects(message.all("content")) {
             add_part(&mut needs, &part);
         }
+        for call in objects(message.all("tool_calls")) {
+            add_call(&mut needs, call.all("function").chain(call.all("custom")));
+        }
+        add_call(&mut needs, message.all("function_call"));
     }
     needs
 }
@@ -36,6 +38,16 @@ fn add_part(needs: &mut Needs, part: &Fields<'_>) {
         Some("file") => needs.documents = Need::Yes,
         Some("input_audio") => needs.audio = Need::Yes,
         _ => {}
+    }
+}
+
+/// Counts what earlier calls say: the tool's name, and its arguments or its input.
+fn add_call<'a>(needs: &mut Needs, calls: impl Iterator<Item = Raw<'a>>) {
+    for call in calls.filter_map(|it| Fields::of_object(it, "a call").ok()) {
+        let said = ["name", "arguments", "input"].into_iter();
+        let texts = said.filter_map(|name| call.find(name).and_then(string));
+        let n_tokens: u64 = texts.map(|text| estimated_tokens(&text)).sum();
+        needs.beside_tokens += n_tokens;
     }
 }
 
@@ -90,7 +102,7 @@ mod tests {
         for name in ["tools", "functions"] {
             let needs = needs(&format!(r#""{name}":{tools},"#));
             assert_eq!(needs.tools, Need::Yes, "{name}");
-            assert_eq!(needs.tools_tokens, (tools.len() as u64).div_ceil(4));
+            assert_eq!(needs.beside_tokens, (tools.len() as u64).div_ceil(4));
         }
         for none in ["null", "[]", "[ ]", "{}", "\"look\"", "7"] {
             let needs = needs(&format!(r#""tools":{none},"tool_choice":"auto","#));
@@ -157,6 +169,30 @@ mod tests {
             (r#""user":3,"#, None),
         ] {
             assert_eq!(needs(fields).user.as_deref(), user, "{fields}");
+        }
+    }
+
+    #[test]
+    fn earlier_calls_count_among_the_prompts_tokens() {
+        let tokens = |called: &str| {
+            let body = format!(
+                r#"{{"model":"m","messages":[{{"role":"user","content":"hello world"}},
+                    {{"role":"assistant","content":null{called}}}]}}"#
+            );
+            let request = Inbound::OpenAi.read_request(body.as_bytes()).unwrap();
+            request.tokens_estimate()
+        };
+        let arguments = r#""{\"q\":\"0123456789\"}""#;
+        for called in [
+            format!(r#""tool_calls":[{{"function":{{"name":"look","arguments":{arguments}}}}}]"#),
+            r#""tool_calls":[{"custom":{"name":"look","input":"0123456789abcdefgh"}}]"#.to_owned(),
+            format!(r#""function_call":{{"name":"look","arguments":{arguments}}}"#),
+        ] {
+            let called = format!(",{called}");
+            assert_eq!(tokens(&called), tokens("") + 1 + 5, "{called}");
+        }
+        for none in [r#","tool_calls":null"#, r#","tool_calls":[{"function":7}]"#] {
+            assert_eq!(tokens(none), tokens(""), "{none}");
         }
     }
 

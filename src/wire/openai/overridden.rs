@@ -1,22 +1,20 @@
 //! A body of this format with what a target is asked differently. Fields that are not named stay as they
 //! are written.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::domain::conversation::Conversation;
 use crate::wire::json::{Document, Fields, Raw, array, string};
 use crate::wire::object::Object;
 use crate::wire::openai::conversation::read_settings;
+use crate::wire::openai::words::LIMITS;
 use crate::wire::overrides::{Overrides, SystemPrompt};
 use crate::wire::rewrite::{Change, Changes, rewritten};
 use crate::wire::{LengthField, Malformed};
 
-/// The names of the limit of tokens.
-const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
-
-/// What a parameter says, if other formats have a word for it.
-pub(crate) fn read_parameter(name: &str, value: &Value) -> Result<Conversation, Malformed> {
-    let mut body = Object::of(serde_json::json!({ name: value }), "")?;
+/// What parameters say, as far as other formats have words for them.
+pub(crate) fn read_parameters(fields: Map<String, Value>) -> Result<Conversation, Malformed> {
+    let mut body = Object::of(Value::Object(fields), "")?;
     read_settings(&mut body)
 }
 
@@ -32,7 +30,14 @@ pub(crate) fn override_request(
         let messages = with_system(messages, system);
         changes.push(("messages".to_owned(), Change::Set(messages)));
     }
-    for (name, value) in overrides.parameters.fields() {
+    let parameters = &overrides.parameters;
+    let gone: Vec<&str> = parameters
+        .fields()
+        .flat_map(|(name, value)| beside(name, value))
+        .copied()
+        .collect();
+    changes.extend(gone.iter().map(|it| ((*it).to_owned(), Change::Removed)));
+    for (name, value) in parameters.fields().filter(|(it, _)| !gone.contains(it)) {
         if LIMITS.contains(&name) {
             let name = match length_field {
                 LengthField::MaxCompletionTokens => LIMITS[0],
@@ -47,6 +52,15 @@ pub(crate) fn override_request(
         }
     }
     Ok(rewritten(fields, &changes))
+}
+
+/// What says something of a field that is taken out, and is refused without it.
+fn beside(name: &str, value: Option<&Value>) -> &'static [&'static str] {
+    match (name, value) {
+        ("tools", None) => &["tool_choice", "parallel_tool_calls"],
+        ("functions", None) => &["function_call"],
+        _ => &[],
+    }
 }
 
 /// The messages with another system prompt.

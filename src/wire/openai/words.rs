@@ -3,6 +3,9 @@
 use crate::domain::chat::Finish;
 use crate::domain::conversation::Effort;
 
+/// The names of the limit of tokens, the newer one first.
+pub(super) const LIMITS: [&str; 2] = ["max_completion_tokens", "max_tokens"];
+
 pub(super) fn read_finish(word: &str) -> Finish {
     match word {
         "stop" => Finish::Stop,

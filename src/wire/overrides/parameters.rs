@@ -33,7 +33,7 @@ const ASKED_BY_THE_CALLER: [&str; 7] = [
 pub struct Parameters {
     /// In the operator's order; null takes a field out.
     fields: Map<String, Value>,
-    /// The same, understood; nothing else is set in it.
+    /// The same, understood together; nothing else is set in it.
     said: Conversation,
 }
 
@@ -41,14 +41,11 @@ impl Parameters {
     /// Reads parameters. What is wrong is told of each by its name.
     pub fn read(fields: Map<String, Value>) -> Result<Self, Vec<Malformed>> {
         let mut problems = Vec::new();
-        let mut said = Conversation::default();
         for (name, value) in &fields {
-            let read = check_name(name, value).and_then(|()| openai::read_parameter(name, value));
-            match (read, Word::of(name)) {
-                (Ok(read), Some(word)) => word.copy(&read, &mut said),
-                (Ok(_), None) => {}
-                (Err(problem), _) => problems.push(problem.at(name)),
-            }
+            // Each is read alone, so that every one that is wrong is told.
+            let alone = Map::from_iter([(name.clone(), value.clone())]);
+            let read = check_name(name, value).and_then(|()| openai::read_parameters(alone));
+            problems.extend(read.err().map(|problem| problem.at(name)));
         }
         if ["max_tokens", "max_completion_tokens"]
             .iter()
@@ -58,11 +55,11 @@ impl Parameters {
                 "`max_tokens` and `max_completion_tokens` mean the same; keep one of them";
             problems.push(Malformed::new("max_tokens", message));
         }
-        if problems.is_empty() {
-            Ok(Self { fields, said })
-        } else {
-            Err(problems)
+        if !problems.is_empty() {
+            return Err(problems);
         }
+        let said = openai::read_parameters(fields.clone()).map_err(|problem| vec![problem])?;
+        Ok(Self { fields, said })
     }
 
     /// Their names.
@@ -98,9 +95,27 @@ impl Parameters {
 
     /// Puts them into a conversation.
     pub(in crate::wire) fn apply(&self, conversation: &mut Conversation) {
+        let logprobs = self.logprobs(conversation.logprobs);
         for word in self.words() {
             word.copy(&self.said, conversation);
         }
+        conversation.logprobs = logprobs;
+    }
+
+    /// How many alternatives to each token are told, by what the caller asks for. Two fields say it, of which
+    /// the operator may set one.
+    fn logprobs(&self, callers: Option<u64>) -> Option<u64> {
+        let [is_wanted, alternatives] =
+            ["logprobs", "top_logprobs"].map(|name| self.fields.get(name));
+        let is_wanted = is_wanted.map_or(callers.is_some(), |it| it.as_bool() == Some(true));
+        let alternatives = alternatives.map_or(callers, Value::as_u64);
+        is_wanted.then_some(alternatives.unwrap_or_default())
+    }
+
+    /// Whether they say how many alternatives are told, and leave it to the caller to ask for any.
+    pub(super) fn count_alternatives(&self) -> bool {
+        let told = |name| self.fields.get(name).is_some_and(|it| !it.is_null());
+        told("top_logprobs") && !self.fields.contains_key("logprobs")
     }
 }
 
@@ -178,7 +193,8 @@ impl Word {
             Self::Effort => to.thinking = from.thinking,
             Self::User => to.user.clone_from(&from.user),
             Self::Choices => to.choices = from.choices,
-            Self::Logprobs => to.logprobs = from.logprobs,
+            // Two fields say it between them, which whoever knows both sees to.
+            Self::Logprobs => {}
             Self::ParallelCalls => to.parallel_tool_calls = from.parallel_tool_calls,
             Self::Tools => {
                 to.tools.clone_from(&from.tools);

@@ -478,6 +478,70 @@ fn a_setting_that_nobody_understands_is_itself_set_and_taken_out() {
     assert_eq!(found(&choice, both)["tool_choice"], expected);
 }
 
+#[test]
+fn log_probabilities_and_their_number_are_set_together_or_each_beside_the_callers() {
+    let logprobs = |fields: Value, callers: Option<u64>| -> Option<u64> {
+        let mut conversation = Conversation {
+            logprobs: callers,
+            ..Conversation::default()
+        };
+        parameters(fields).apply(&mut conversation);
+        conversation.logprobs
+    };
+    for fields in [
+        json!({ "logprobs": true, "top_logprobs": 5 }),
+        json!({ "top_logprobs": 5, "logprobs": true }),
+    ] {
+        assert_eq!(logprobs(fields.clone(), None), Some(5), "{fields}");
+        assert_eq!(logprobs(fields.clone(), Some(2)), Some(5), "{fields}");
+    }
+    assert_eq!(logprobs(json!({ "top_logprobs": 5 }), None), None);
+    assert_eq!(logprobs(json!({ "top_logprobs": 5 }), Some(2)), Some(5));
+    assert_eq!(logprobs(json!({ "top_logprobs": null }), Some(2)), Some(0));
+    assert_eq!(logprobs(json!({ "logprobs": true }), Some(2)), Some(2));
+    assert_eq!(logprobs(json!({ "logprobs": null }), Some(2)), None);
+    assert_eq!(logprobs(json!({ "temperature": 1 }), Some(2)), Some(2));
+    for (outbound, model) in [
+        (Outbound::Anthropic, "claude-haiku-4-5"),
+        (Outbound::Gemini, "gemini-3-pro"),
+    ] {
+        for (fields, param) in [
+            (json!({ "top_logprobs": 5 }), "top_logprobs"),
+            (json!({ "logprobs": true, "top_logprobs": 5 }), "logprobs"),
+        ] {
+            let problems = outbound.untellable(&parameters(fields), model);
+            let params: Vec<_> = problems.iter().map(|it| it.param.as_deref()).collect();
+            assert_eq!(params, [Some(param)], "{outbound:?}");
+        }
+        let gone = parameters(json!({ "logprobs": null, "top_logprobs": null }));
+        assert_eq!(outbound.untellable(&gone, model), []);
+    }
+}
+
+#[test]
+fn what_says_something_of_tools_goes_with_them() {
+    let tools = r#","tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":"required","parallel_tool_calls":true"#;
+    let gone = setting(json!({ "parallel_tool_calls": false, "tools": null }));
+    for outbound in ALL {
+        let pair = (Inbound::OpenAi, outbound);
+        let without = setting(json!({ "tools": null }));
+        let plain = sent(pair, &body(pair.0, ""), &without);
+        assert_eq!(
+            sent(pair, &body(pair.0, tools), &without),
+            plain,
+            "{pair:?}"
+        );
+    }
+    let pair = (Inbound::OpenAi, Outbound::OpenAi);
+    let plain = sent(pair, &body(pair.0, ""), &Overrides::default());
+    assert_eq!(sent(pair, &body(pair.0, tools), &gone), plain);
+    let functions = r#","functions":[{"name":"f"}],"function_call":{"name":"f"}"#;
+    let gone = setting(json!({ "functions": null }));
+    assert_eq!(sent(pair, &body(pair.0, functions), &gone), plain);
+    let kept = sent(pair, &body(pair.0, tools), &gone);
+    assert_eq!(kept["tool_choice"], "required");
+}
+
 #[track_caller]
 fn refused(fields: Value, name: &str, words: &str) {
     let Value::Object(fields) = fields else {
