@@ -10,11 +10,11 @@ const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-const fn over(n: usize, millis: u64) -> Option<Measured> {
-    Some(Measured {
+const fn over(n: usize, millis: u64) -> Measured {
+    Measured {
         value: ms(millis),
         n,
-    })
+    }
 }
 
 /// The answers in a window: each has a time in which it was done.
@@ -55,7 +55,7 @@ fn a_target_that_was_slow_an_hour_ago_is_unknown_now_and_fast_once_it_was_asked_
         samples.add(Ended::Failed, at(second));
     }
     let slow = samples.pace(at(60), Window::Short);
-    assert_eq!(slow.ttft, over(50, 9_000));
+    assert_eq!(slow.ttft, Some(over(50, 9_000)));
     assert_eq!(samples.failure_share(at(60)), Some(0.5));
     let later = 60 * 60;
     assert_eq!(samples.pace(at(later), Window::Long), Pace::default());
@@ -65,9 +65,9 @@ fn a_target_that_was_slow_an_hour_ago_is_unknown_now_and_fast_once_it_was_asked_
     assert_eq!(
         now,
         Pace {
-            ttft: over(1, 200),
-            tpot: over(1, 20),
-            p95: over(1, 1_000),
+            ttft: Some(over(1, 200)),
+            tpot: Some(over(1, 20)),
+            p95: Some(over(1, 1_000)),
         }
     );
     assert_eq!(samples.failure_share(at(later + 1)), Some(0.0));
@@ -82,8 +82,14 @@ fn the_short_window_shows_what_the_long_one_does_not_yet() {
     for second in 400..405 {
         samples.add(streamed(900, 90, 5_000), at(second));
     }
-    assert_eq!(samples.pace(at(410), Window::Long).ttft, over(25, 100));
-    assert_eq!(samples.pace(at(410), Window::Short).ttft, over(5, 900));
+    assert_eq!(
+        samples.pace(at(410), Window::Long).ttft,
+        Some(over(25, 100))
+    );
+    assert_eq!(
+        samples.pace(at(410), Window::Short).ttft,
+        Some(over(5, 900))
+    );
 }
 
 #[test]
@@ -93,13 +99,13 @@ fn whole_answers_tell_the_time_per_token_only_where_no_streamed_one_does() {
     let pace = samples.pace(at(2), Window::Long);
     assert_eq!(
         (pace.ttft, pace.tpot, pace.p95),
-        (None, over(1, 50), over(1, 1_000))
+        (None, Some(over(1, 50)), Some(over(1, 1_000)))
     );
     samples.add(streamed(300, 30, 900), at(3));
     let pace = samples.pace(at(4), Window::Long);
     assert_eq!(
         (pace.ttft, pace.tpot, pace.p95),
-        (over(1, 300), over(1, 30), over(2, 1_000))
+        (Some(over(1, 300)), Some(over(1, 30)), Some(over(2, 1_000)))
     );
 }
 
@@ -113,7 +119,11 @@ fn each_figure_says_how_many_answers_it_rests_on_and_not_how_many_there_were() {
     let pace = samples.pace(at(100), Window::Long);
     assert_eq!(
         (pace.ttft, pace.tpot, pace.p95),
-        (over(1, 9_000), over(1, 400), over(100, 1_000))
+        (
+            Some(over(1, 9_000)),
+            Some(over(1, 400)),
+            Some(over(100, 1_000))
+        )
     );
 }
 
