@@ -211,7 +211,7 @@ pub struct Attempt {
     pub cost_usd: Cost,
     /// Time to the first token, in milliseconds.
     pub ttft_ms: Option<f64>,
-    /// Mean time between output tokens after the first, in milliseconds.
+    /// Mean time between output tokens after the first, those of reasoning left out, in milliseconds.
     pub tpot_ms: Option<f64>,
     /// From call to end, in milliseconds.
     pub total_ms: f64,

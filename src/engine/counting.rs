@@ -83,8 +83,18 @@ fn count(asked: &Countable) -> u64 {
 
 /// Counts what requests have used up, where their providers did not say.
 pub(super) async fn count_owed(texts: Vec<Arc<Uncounted>>) -> Vec<Option<Usage>> {
-    let count = move || texts.iter().map(|it| it.count()).collect();
-    aside(&OWED, count).await.unwrap_or_default()
+    count_each(texts, |it| it.count()).await
+}
+
+/// Counts each of these. Where that fails, nothing is known of any, but there is an entry for each: a call
+/// whose tokens nobody could count has ended all the same.
+async fn count_each<T: Send + 'static>(
+    of: Vec<T>,
+    count: impl Fn(&T) -> Option<Usage> + Send + 'static,
+) -> Vec<Option<Usage>> {
+    let n = of.len();
+    let counts = aside(&OWED, move || of.iter().map(count).collect()).await;
+    counts.unwrap_or_else(|| vec![None; n])
 }
 
 /// Does work on a thread that serves nobody, when its turn comes. Nothing comes of work that panics.
@@ -97,4 +107,20 @@ async fn aside<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await;
     done.inspect_err(|error| tracing::error!(%error, "tokens could not be counted"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_whose_tokens_cannot_be_counted_are_still_there() {
+        let panics = |n: &u64| match n {
+            2 => panic!("in the middle"),
+            _ => Some(Usage::of(1, *n)),
+        };
+        assert_eq!(count_each(vec![1, 2, 3], panics).await, [None; 3]);
+        let counted = count_each(vec![1, 3], panics).await;
+        assert_eq!(counted, [Some(Usage::of(1, 1)), Some(Usage::of(1, 3))]);
+    }
 }

@@ -37,10 +37,25 @@ pub(super) struct EndedCall {
 pub(super) enum OwnTime {
     /// There was more of it.
     Left,
-    /// All of it had gone by while this call lasted.
-    AllGone,
-    /// What the calls before it left had gone by.
+    /// It is over, and this call had at least half of it.
+    MostGone,
+    /// It is over, and this call had what others left: less than half.
     RestGone,
+}
+
+impl OwnTime {
+    /// After a call that took so long, with so much left of all the time that its request had.
+    ///
+    /// How many calls came before says nothing: one that was refused at once took no time from the next.
+    pub(super) fn of(call: Duration, left: Duration, limit: Duration) -> Self {
+        if !left.is_zero() {
+            Self::Left
+        } else if limit <= call.saturating_mul(2) {
+            Self::MostGone
+        } else {
+            Self::RestGone
+        }
+    }
 }
 
 impl EndedCall {
@@ -99,7 +114,7 @@ fn fate(attempt: &Attempt, time: OwnTime) -> Fate {
         AttemptResult::Answered => Fate::Answered,
         AttemptResult::Failed(reason) => match (reason, time) {
             // The answer may have been a long one, or what was left of the time too little.
-            (FailoverReason::TimeoutBetweenTokens, OwnTime::AllGone | OwnTime::RestGone)
+            (FailoverReason::TimeoutBetweenTokens, OwnTime::MostGone | OwnTime::RestGone)
             | (FailoverReason::TimeoutFirstToken, OwnTime::RestGone) => Fate::Nothing,
             _ => Fate::ToBlame,
         },
@@ -118,9 +133,11 @@ fn tokens_used(result: AttemptResult, usage: Option<Usage>) -> Option<u64> {
     }
 }
 
-/// Mean time between output tokens after the first.
+/// Mean time between output tokens after the first that was seen. The model thought before that one, so
+/// the tokens of its thoughts took none of this time.
 fn time_per_later_token(total: Duration, first_token: Duration, usage: Usage) -> Option<Duration> {
-    let n_later = usage.output_tokens.checked_sub(1)?;
+    let n_seen = usage.output_tokens.checked_sub(usage.reasoning_tokens)?;
+    let n_later = n_seen.checked_sub(1)?;
     time_per_token(total.saturating_sub(first_token), n_later)
 }
 
@@ -199,11 +216,52 @@ mod tests {
         use FailoverReason::{TimeoutBetweenTokens, TimeoutFirstToken};
         let timeout = |reason| attempt(Purpose::Failover, AttemptResult::Failed(reason));
         let none = timeout(TimeoutFirstToken);
-        assert_eq!(fate(&none, OwnTime::AllGone), Fate::ToBlame);
+        assert_eq!(fate(&none, OwnTime::MostGone), Fate::ToBlame);
         assert_eq!(fate(&none, OwnTime::RestGone), Fate::Nothing);
         let long = timeout(TimeoutBetweenTokens);
-        assert_eq!(fate(&long, OwnTime::AllGone), Fate::Nothing);
+        assert_eq!(fate(&long, OwnTime::MostGone), Fate::Nothing);
         assert_eq!(fate(&long, OwnTime::Left), Fate::ToBlame);
+    }
+
+    #[test]
+    fn what_a_call_had_of_the_time_is_told_by_time() {
+        let ms = Duration::from_millis;
+        let limit = ms(30_000);
+        for (call, left, expected) in [
+            (30_000, 0, OwnTime::MostGone),
+            (29_999, 0, OwnTime::MostGone),
+            (15_000, 0, OwnTime::MostGone),
+            (14_999, 0, OwnTime::RestGone),
+            (29_999, 1, OwnTime::Left),
+        ] {
+            assert_eq!(OwnTime::of(ms(call), ms(left), limit), expected, "{call}");
+        }
+    }
+
+    #[test]
+    fn the_time_per_token_is_that_of_the_tokens_seen_after_the_first() {
+        let ms = Duration::from_millis;
+        let usage = |output_tokens, reasoning_tokens| Usage {
+            reasoning_tokens,
+            ..Usage::of(10, output_tokens)
+        };
+        for (total, first_token, usage, expected) in [
+            // 2 s for the 100 tokens after the first.
+            (22_000, 20_000, usage(101, 0), Some(ms(20))),
+            // The same after 2,000 tokens of thought.
+            (22_000, 20_000, usage(2_101, 2_000), Some(ms(20))),
+            // All of it came at once.
+            (500, 500, usage(11, 0), Some(ms(0))),
+            // No token after the first, or none of which anything is known.
+            (22_000, 20_000, usage(1, 0), None),
+            (22_000, 20_000, usage(2_001, 2_000), None),
+            (22_000, 20_000, usage(0, 0), None),
+            (22_000, 20_000, usage(5, 5), None),
+            (22_000, 20_000, usage(5, 6), None),
+        ] {
+            let found = time_per_later_token(ms(total), ms(first_token), usage);
+            assert_eq!(found, expected, "{usage:?}");
+        }
     }
 
     #[test]

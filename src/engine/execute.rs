@@ -130,14 +130,14 @@ impl Run<'_> {
         ledger.record.simulated |= target.provider.is_simulated();
         ledger.call_began(target, purpose, &self.request.original, permit);
         let left = ledger.time_left();
-        let brought = tokio::time::timeout(left, self.ask(target, ledger))
-            .await
-            .unwrap_or_else(|_| {
-                Err(Failure::unavailable(
-                    FailoverReason::TimeoutFirstToken,
-                    "the request's own time was over".to_owned(),
-                ))
-            });
+        let brought = match tokio::time::timeout(left, self.ask(target, ledger)).await {
+            Ok(brought) => brought,
+            // A stream that is held for a check may be in the middle of its answer.
+            Err(_) => Err(Failure::unavailable(
+                ledger.awaited(),
+                "the request's own time was over",
+            )),
+        };
         match &brought {
             Ok(Draft::Whole(answer)) => ledger.answer_came(answer),
             Ok(Draft::Pieces(pieces)) => ledger.call_answered(usage_of(pieces)),

@@ -13,8 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::domain::caller::{ConversationId, Envelope, KeyLabel, Metadata, Tenant};
 use crate::domain::chat::{Answer, Chunk, OriginalRequest, Usage};
-use crate::domain::event::{Failure, FailureKind, Purpose};
-use crate::domain::model::Model;
+use crate::domain::event::{FailoverReason, Failure, FailureKind, Purpose};
 use crate::domain::name::{AssistantName, RouteName};
 use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{
@@ -23,8 +22,9 @@ use crate::domain::record::{
 use crate::domain::standing::Refusal;
 use crate::engine::counting::count_owed;
 use crate::engine::ended_call::{EndedCall, OwnTime};
+use crate::engine::open_call::OpenCall;
 use crate::engine::plan::Target;
-use crate::engine::spent::{Spent, Uncounted, Use};
+use crate::engine::spent::{Uncounted, Use};
 use crate::engine::standing::Permit;
 use crate::engine::{Engine, Error, Plan};
 use crate::health::load::Full;
@@ -47,16 +47,6 @@ pub struct Ledger {
     /// for any more can be made again.
     uncounted: Vec<(EndedCall, Arc<Uncounted>)>,
     is_closed: bool,
-}
-
-/// A call that has not ended.
-struct OpenCall {
-    began: Moment,
-    first_token: Option<Duration>,
-    model: Model,
-    spent: Spent,
-    /// Held until the call has ended, whatever ends it.
-    permit: Permit,
 }
 
 impl Ledger {
@@ -187,13 +177,8 @@ impl Ledger {
         permit: Permit,
     ) {
         let overrides = target.overrides.as_ref();
-        self.call = Some(Box::new(OpenCall {
-            began: self.engine.clock().now(),
-            first_token: None,
-            model: target.model.clone(),
-            spent: Spent::on(asked.clone(), overrides.cloned()),
-            permit,
-        }));
+        let now = self.engine.clock().now();
+        self.call = Some(Box::new(OpenCall::to(target, asked, permit, now)));
         self.record.attempts.push(Attempt {
             target: target.model.name.clone(),
             purpose,
@@ -218,20 +203,15 @@ impl Ledger {
 
     /// Notes that the first token came.
     pub fn first_token_came(&mut self) {
-        if let Some(call) = &mut self.call
-            && call.first_token.is_none()
-        {
-            call.first_token = Some(self.engine.clock.now().since(call.began));
+        if let Some(call) = &mut self.call {
+            call.token_came(self.engine.clock.now());
         }
     }
 
     /// Notes that a piece of the answer came.
     pub fn piece_came(&mut self, chunk: &Chunk) {
-        if !chunk.text.is_empty() {
-            self.first_token_came();
-        }
         if let Some(call) = &mut self.call {
-            call.spent.add(chunk);
+            call.piece_came(chunk, self.engine.clock.now());
         }
     }
 
@@ -241,6 +221,12 @@ impl Ledger {
             call.spent.add_answer(answer);
         }
         self.call_answered(answer.usage);
+    }
+
+    /// What the call waits for, and did in vain if the request's own time is over.
+    pub(super) fn awaited(&self) -> FailoverReason {
+        let call = self.call.as_ref();
+        call.map_or(FailoverReason::TimeoutFirstToken, |call| call.awaited())
     }
 
     /// Notes that the model answered.
@@ -368,13 +354,11 @@ impl Ledger {
             first_token: call.first_token,
             total,
             at: now,
-            time: if now < self.deadline {
-                OwnTime::Left
-            } else if attempts.len() == 1 {
-                OwnTime::AllGone
-            } else {
-                OwnTime::RestGone
-            },
+            time: OwnTime::of(
+                total,
+                self.deadline.since(now),
+                self.deadline.since(self.began),
+            ),
             model: call.model,
             place,
             unsettled: call.permit.ended(),

@@ -17,6 +17,7 @@ pub mod execute;
 pub mod feedback;
 mod incumbents;
 pub mod ledger;
+mod open_call;
 pub mod passages;
 mod passing;
 pub mod plan;
