@@ -38,6 +38,21 @@ pub struct Decided {
     pub removed: Vec<Removed>,
 }
 
+/// A route on which there is nobody to ask, and why.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Undecided {
+    /// The route.
+    pub route: RouteName,
+    /// Why this one.
+    pub reason: RoutedReason,
+    /// Models that the request may reach, and why each is no choice.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Weighed>,
+    /// Models that it may not reach, and why.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub removed: Vec<Removed>,
+}
+
 /// A model that a request may not reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Removed {

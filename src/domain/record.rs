@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use crate::domain::caller::{ConversationId, Metadata, Tenant};
 use crate::domain::chat::Usage;
 use crate::domain::complexity::Rating;
-use crate::domain::decision::Decided;
+use crate::domain::decision::{Decided, Undecided};
 use crate::domain::event::{ErrorType, Escalation, Failover, FailoverReason, Purpose, Verdict};
 use crate::domain::name::{AssistantName, IntentName, ModelName};
 use crate::domain::quantity::PicoUsd;
@@ -64,6 +64,9 @@ pub struct Record {
     pub complexity: Option<Rating>,
     /// The route and why.
     pub decision: Option<Box<Decided>>,
+    /// The route that has nobody to ask, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undecided: Option<Box<Undecided>>,
     /// Every call to a model, in order.
     pub attempts: Vec<Attempt>,
     /// What the checks found, in order.

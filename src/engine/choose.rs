@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::domain::caller::Tenant;
 use crate::domain::chat::Request;
-use crate::domain::decision::{Decided, Out, Weighed};
+use crate::domain::decision::{Decided, Out, Undecided, Weighed};
 use crate::domain::model::{Model, ModelId};
 use crate::domain::quantity::Moment;
 use crate::domain::record::TextUsed;
@@ -130,7 +130,15 @@ impl Choosing<'_> {
         };
         let decision = choose(&ladder, &facts, &known);
         ledger.record.timings.decide += self.engine.clock().now().since(began);
-        let mut decision = decision.map_err(|nobody| known.error(nobody, ledger))?;
+        let mut decision = decision.map_err(|nobody| {
+            ledger.record.undecided = Some(Box::new(Undecided {
+                route: route.name.clone(),
+                reason,
+                candidates: nobody.out.iter().map(|(it, _)| it.clone()).collect(),
+                removed: nobody.removed.clone(),
+            }));
+            known.error(nobody, ledger)
+        })?;
         ledger.record.refusals.append(&mut decision.refused);
         let target = self.plan.target(decision.first).ok_or_else(no_route)?;
         // Who only wants to know changes nothing for the others.

@@ -269,8 +269,12 @@ async fn what_a_model_cannot_do_is_not_asked_of_it() {
 
 #[tokio::test]
 async fn if_policy_leaves_nobody_the_error_says_which_rule_removed_the_last() {
-    let (server, _folder) = under("{ name: cards, allow: { data: [pci] } }").await;
+    let (server, folder) = under("{ name: cards, allow: { data: [pci] } }").await;
     let refused = plain().of(&server).await;
+    let log = std::fs::read_to_string(folder.path().join("records.jsonl")).unwrap();
+    let record: Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(record["undecided"]["route"], "only");
+    assert_eq!(record["undecided"]["removed"].as_array().unwrap().len(), 3);
     let (status, code, _) = refused.error();
     assert_eq!((status, code.as_str()), (403, "policy_denied"));
     assert!(
