@@ -72,8 +72,8 @@ fn explained(record: &Record) -> String {
     let mut lines = Vec::new();
     if let Some(decision) = &record.decision {
         lines.push(format!(
-            "route   {} (because: {}) → {} (because: {})",
-            decision.route, decision.reason, decision.target, decision.chosen
+            "route   {} → {} (because: {}, {})",
+            decision.route, decision.target, decision.reason, decision.chosen
         ));
         if let Some(seed) = decision.seed {
             let odds = decision.propensity.get() * 100.0;
