@@ -295,7 +295,10 @@ async fn if_policy_leaves_nobody_the_error_says_which_rule_removed_the_last() {
         (400, "unsupported_by_models")
     );
     let too_long = saying(&"word ".repeat(500)).of(&server).await.error();
-    assert_eq!((too_long.0, too_long.1.as_str()), (400, "context_length_exceeded"));
+    assert_eq!(
+        (too_long.0, too_long.1.as_str()),
+        (400, "context_length_exceeded")
+    );
 }
 
 #[tokio::test]
