@@ -34,26 +34,28 @@ impl TryFrom<String> for Period {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is not a length of time; write it like 250ms, 20s, 5m or 1h");
-        let unit_at = text
-            .find(|c: char| c.is_ascii_alphabetic())
-            .ok_or_else(wrong)?;
-        let (number, unit) = text.split_at(unit_at);
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        let unit_s = match unit {
-            "ms" => 1e-3,
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3600.0,
-            _ => return Err(wrong()),
-        };
-        let duration = Duration::try_from_secs_f64(number * unit_s).map_err(|_| wrong())?;
+        const UNITS: [(&str, f64); 4] = [("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3_600.0)];
+        let duration = length_of_time(&text, &UNITS, "250ms, 20s, 5m or 1h")?;
         if duration.is_zero() || PERIOD_MAX < duration {
             return Err(format!("{text:?} must be more than 0 and at most 24h"));
         }
         Ok(Self(duration))
     }
+}
+
+/// A number and its unit, one of these, each with its seconds.
+fn length_of_time(text: &str, units: &[(&str, f64)], examples: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a length of time; write it like {examples}");
+    let unit_at = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(unit_at);
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    let (_, seconds) = units
+        .iter()
+        .find(|(name, _)| *name == unit)
+        .ok_or_else(wrong)?;
+    Duration::try_from_secs_f64(number * seconds).map_err(|_| wrong())
 }
 
 impl JsonSchema for Period {
@@ -88,21 +90,8 @@ impl TryFrom<String> for Span {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let wrong =
-            || format!("{text:?} is not a length of time; write it like 30s, 30m, 12h or 7d");
-        let unit_at = text
-            .find(|c: char| c.is_ascii_alphabetic())
-            .ok_or_else(wrong)?;
-        let (number, unit) = text.split_at(unit_at);
-        let number: f64 = number.parse().map_err(|_| wrong())?;
-        let unit_s = match unit {
-            "s" => 1.0,
-            "m" => 60.0,
-            "h" => 3_600.0,
-            "d" => 86_400.0,
-            _ => return Err(wrong()),
-        };
-        let duration = Duration::try_from_secs_f64(number * unit_s).map_err(|_| wrong())?;
+        const UNITS: [(&str, f64); 4] = [("s", 1.0), ("m", 60.0), ("h", 3_600.0), ("d", 86_400.0)];
+        let duration = length_of_time(&text, &UNITS, "30s, 30m, 12h or 7d")?;
         if duration < Duration::from_secs(1) || SPAN_MAX < duration {
             return Err(format!("{text:?} must be at least 1s and at most 366d"));
         }
@@ -268,6 +257,16 @@ mod tests {
     fn a_period_without_a_unit_or_past_a_day_is_refused() {
         for text in ["20", "s", "", "1d", "-1s", "0s", "25h", "1e9h"] {
             assert!(period(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_span_may_last_for_days_and_not_for_milliseconds() {
+        let span = |text: &str| Span::try_from(text.to_owned()).map(Span::get);
+        assert_eq!(span("7d"), Ok(Duration::from_hours(168)));
+        assert_eq!(span("1s"), Ok(Duration::from_secs(1)));
+        for text in ["500ms", "0.5s", "367d", "d", "-1h"] {
+            assert!(span(text).is_err(), "{text:?}");
         }
     }
 

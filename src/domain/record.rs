@@ -228,6 +228,25 @@ pub struct Attempt {
     pub overridden: Vec<String>,
 }
 
+impl Attempt {
+    /// A call that begins. Until it is told otherwise, it counts as abandoned.
+    pub const fn begun(target: ModelName, purpose: Purpose) -> Self {
+        Self {
+            target,
+            purpose,
+            result: AttemptResult::Abandoned,
+            status: None,
+            usage: None,
+            cost_usd: Cost::Unknown,
+            ttft_ms: None,
+            tpot_ms: None,
+            total_ms: 0.0,
+            dropped: Vec::new(),
+            overridden: Vec::new(),
+        }
+    }
+}
+
 /// How a call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "kind", content = "reason")]

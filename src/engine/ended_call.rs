@@ -177,17 +177,8 @@ mod tests {
 
     fn attempt(purpose: Purpose, result: AttemptResult) -> Attempt {
         Attempt {
-            target: "small".parse().unwrap(),
-            purpose,
             result,
-            status: None,
-            usage: None,
-            cost_usd: Cost::Unknown,
-            ttft_ms: None,
-            tpot_ms: None,
-            total_ms: 0.0,
-            dropped: Vec::new(),
-            overridden: Vec::new(),
+            ..Attempt::begun("small".parse().unwrap(), purpose)
         }
     }
 

@@ -180,17 +180,8 @@ impl Ledger {
         let now = self.engine.clock().now();
         self.call = Some(Box::new(OpenCall::to(target, asked, permit, now)));
         self.record.attempts.push(Attempt {
-            target: target.model.name.clone(),
-            purpose,
-            result: AttemptResult::Abandoned,
-            status: None,
-            usage: None,
-            cost_usd: Cost::Unknown,
-            ttft_ms: None,
-            tpot_ms: None,
-            total_ms: 0.0,
-            dropped: Vec::new(),
             overridden: overrides.map_or_else(Vec::new, |it| it.names().to_vec()),
+            ..Attempt::begun(target.model.name.clone(), purpose)
         });
     }
 

@@ -68,17 +68,7 @@ fn a_cascade_skips_tiers_that_policy_removes_and_escalates_to_those_that_are_lef
             ..Terms::default()
         };
     }
-    let allow = Allow {
-        regions: vec!["eu".parse().unwrap()],
-        ..Allow::default()
-    };
-    let rule = Restriction::new(
-        "eu",
-        Rule::default(),
-        (&allow, &Deny::default()),
-        &world.models,
-    );
-    let policy = Policy::of(vec![rule]);
+    let policy = in_eu(&world);
     let tier = |target, stand_ins: &[usize]| Tier {
         target: ModelId(target),
         stand_ins: stand_ins.iter().copied().map(ModelId).collect(),
