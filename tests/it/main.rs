@@ -18,6 +18,7 @@ mod complexity;
 mod config;
 mod config_keys;
 mod config_routes;
+mod config_rules;
 mod config_teams;
 mod costs;
 mod counting;

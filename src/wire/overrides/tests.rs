@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::domain::chat::Delivery;
 
+mod anthropic;
+mod system;
+
 const BOTH: [Inbound; 2] = [Inbound::OpenAi, Inbound::Anthropic];
 const ALL: [Outbound; 3] = [Outbound::OpenAi, Outbound::Anthropic, Outbound::Gemini];
 
@@ -100,129 +103,6 @@ fn with_own_system(inbound: Inbound) -> String {
 }
 
 #[test]
-fn a_system_prompt_stands_alone_where_the_caller_has_none() {
-    for pair in pairs() {
-        for place in [Place::Before, Place::After, Place::Instead] {
-            let overrides = saying(SystemPrompt::placed("Be \"kind\".\n", place));
-            let body = sent(pair, &body(pair.0, ""), &overrides);
-            let expected = as_system(pair.1, "Be \"kind\".");
-            assert_eq!(system_of(pair.1, &body), expected, "{pair:?} {place:?}");
-        }
-        let template = saying(SystemPrompt::around("You serve us. ", " Be kind."));
-        let body = sent(pair, &body(pair.0, ""), &template);
-        let expected = as_system(pair.1, "You serve us.  Be kind.");
-        assert_eq!(system_of(pair.1, &body), expected, "{pair:?}");
-    }
-}
-
-#[test]
-fn a_system_prompt_stands_before_after_around_or_instead_of_the_callers() {
-    for pair in pairs() {
-        for (system, expected) in [
-            (
-                SystemPrompt::placed("Be kind.", Place::Before),
-                "Be kind.\n\nBe brief.",
-            ),
-            (
-                SystemPrompt::placed("Be kind.", Place::After),
-                "Be brief.\n\nBe kind.",
-            ),
-            (SystemPrompt::placed("Be kind.", Place::Instead), "Be kind."),
-            (
-                SystemPrompt::around("They say: <", ">. Heed it."),
-                "They say: <Be brief.>. Heed it.",
-            ),
-        ] {
-            let body = sent(pair, &with_own_system(pair.0), &saying(system.clone()));
-            let expected = as_system(pair.1, expected);
-            assert_eq!(system_of(pair.1, &body), expected, "{pair:?} {system:?}");
-        }
-    }
-}
-
-#[test]
-fn in_the_callers_own_format_its_words_and_fields_stay_as_they_are_written() {
-    let before = saying(SystemPrompt::placed("Be kind.", Place::Before));
-    for (inbound, outbound) in [
-        (Inbound::OpenAi, Outbound::OpenAi),
-        (Inbound::Anthropic, Outbound::Anthropic),
-    ] {
-        let own = with_own_system(inbound).replace("hi", "h\\u0069");
-        let expected = own
-            .replace(r#""a""#, r#""m""#)
-            .replace(r"Be \u0062rief.", r"Be kind.\n\nBe \u0062rief.");
-        let written = written_for((inbound, outbound), "m", &own, &before);
-        assert_eq!(written.body, expected);
-    }
-}
-
-#[test]
-fn a_system_prompt_in_parts_gets_parts_before_and_after_it() {
-    let parts = r#"[{"type":"text","text":"One."},{"type":"text","text":"Two.","cache_control":{"type":"ephemeral"}}]"#;
-    let around = saying(SystemPrompt::around("Before.\n", "\nAfter."));
-    let expected = json!([
-        { "type": "text", "text": "Before." },
-        { "type": "text", "text": "One." },
-        { "type": "text", "text": "Two.", "cache_control": { "type": "ephemeral" } },
-        { "type": "text", "text": "After." },
-    ]);
-    let own = body(Inbound::Anthropic, &format!(",\"system\":{parts}"));
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    assert_eq!(sent(pair, &own, &around)["system"], expected);
-    let own = format!(
-        r#"{{"model":"a","messages":[{{"role":"developer","content":{parts}}},{{"role":"user","content":"hi"}}]}}"#
-    );
-    let pair = (Inbound::OpenAi, Outbound::OpenAi);
-    let message = &sent(pair, &own, &around)["messages"][0];
-    assert_eq!(
-        message,
-        &json!({ "role": "developer", "content": expected })
-    );
-    let pair = (Inbound::OpenAi, Outbound::Gemini);
-    let own = own.replace(r#","cache_control":{"type":"ephemeral"}"#, "");
-    let words = "Before.\nOne.|Two.\nAfter.";
-    let expected: Vec<Value> = words.split('|').map(|it| json!({ "text": it })).collect();
-    assert_eq!(
-        system_of(Outbound::Gemini, &sent(pair, &own, &around)),
-        json!(expected)
-    );
-}
-
-#[test]
-fn of_several_system_messages_the_first_and_the_last_are_changed_and_later_ones_stay() {
-    let own = r#"{"model":"a","messages":[
-        {"role":"system","content":"One."},{"role":"developer","content":"Two."},
-        {"role":"user","content":"hi"},{"role":"system","content":"Later."}]}"#;
-    let pair = (Inbound::OpenAi, Outbound::OpenAi);
-    let around = saying(SystemPrompt::around("<", ">"));
-    let contents = |overrides: &Overrides| -> Vec<String> {
-        let body = sent(pair, own, overrides);
-        let messages = body["messages"].as_array().unwrap().iter();
-        messages
-            .map(|it| it["content"].as_str().unwrap().to_owned())
-            .collect()
-    };
-    assert_eq!(contents(&around), ["<One.", "Two.>", "hi", "Later."]);
-    let instead = saying(SystemPrompt::placed("New.", Place::Instead));
-    assert_eq!(contents(&instead), ["New.", "hi", "Later."]);
-    let request = Inbound::OpenAi.read_request(own.as_bytes()).unwrap();
-    for overrides in [around, instead] {
-        assert_eq!(overrides.texts(&request.messages), contents(&overrides));
-        assert_eq!(overrides.tokens(), 1);
-    }
-}
-
-#[test]
-fn what_cannot_be_said_of_a_turn_keeps_the_callers_number() {
-    let own = r#"{"model":"a","messages":[{"role":"user","content":"hi"},
-        {"role":"assistant","content":"ho","reasoning_content":"hm"},{"role":"user","content":"hi"}]}"#;
-    let pair = (Inbound::OpenAi, Outbound::Anthropic);
-    let overrides = saying(SystemPrompt::placed("Be kind.", Place::Before));
-    let written = written_for(pair, "m", own, &overrides);
-    assert_eq!(written.dropped, ["messages[1].reasoning_content"]);
-}
-
-#[test]
 fn parameters_are_set_in_every_format() {
     let overrides = setting(json!({
         "temperature": 0.25, "top_p": 1, "max_tokens": 50, "stop": "END",
@@ -314,29 +194,6 @@ fn words_of_a_servers_own_reach_it_and_fields_nobody_names_stay_byte_for_byte() 
 }
 
 #[test]
-fn an_effort_to_think_is_told_in_anthropics_words_and_what_it_excludes_goes_and_is_listed() {
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    let overrides = setting(json!({ "reasoning_effort": "low", "max_tokens": 10_000 }));
-    let own = body(pair.0, r#","temperature":0.5,"x_new":[ 1 ]"#);
-    let written = written_for(pair, "claude-sonnet-4-5", &own, &overrides);
-    assert_eq!(
-        written.body,
-        r#"{"model":"claude-sonnet-4-5","max_tokens":10000,"messages":[{"role":"user","content":"hi"}],"x_new":[ 1 ],"thinking":{"type":"enabled","budget_tokens":2048}}"#
-    );
-    assert_eq!(written.dropped, ["temperature"]);
-    let own = body(
-        pair.0,
-        r#","output_config":{"effort":"high","x_new":[ 1 ]},"thinking":{"type":"adaptive","display":"omitted"}"#,
-    );
-    let changed = own
-        .replace("900", "10000")
-        .replace("high", "low")
-        .replace(r#""a""#, r#""claude-opus-4-7""#);
-    let written = written_for(pair, "claude-opus-4-7", &own, &overrides);
-    assert_eq!(written.body, changed);
-}
-
-#[test]
 fn tools_and_schemas_can_be_taken_out() {
     let gone = setting(json!({ "tools": null, "tool_choice": null, "response_format": null }));
     let own = body(
@@ -382,100 +239,6 @@ fn one_call_at_a_time_is_said_beside_the_callers_tools() {
         json!({ "type": "tool", "name": "f", "disable_parallel_tool_use": true })
     );
     assert_eq!(body_with("").get("tool_choice"), None);
-}
-
-#[test]
-fn settings_that_are_newer_than_the_reader_do_not_stop_the_others() {
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    let own = body(pair.0, r#","thinking":{"type":"dreaming","depth":3}"#);
-    let body = sent(pair, &own, &setting(json!({ "top_k": 5 })));
-    assert_eq!(body["top_k"], 5);
-    assert_eq!(body["thinking"], json!({ "type": "dreaming", "depth": 3 }));
-}
-
-#[test]
-fn what_is_set_or_taken_out_reaches_anthropic_though_the_writer_would_have_left_it_out() {
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    let quiet = r#""temperature":0.5,"top_p":0.9,"top_k":3"#;
-    let thinking = r#""temperature":0.5,"top_p":0.5,"top_k":3,"thinking":{"type":"enabled","budget_tokens":2048,"display":"omitted"}"#;
-    for model in [
-        "claude-3-5-haiku-latest",
-        "claude-opus-4-5",
-        "claude-opus-4-6",
-        "claude-opus-4-7",
-    ] {
-        for fields in [quiet, thinking] {
-            for name in ["temperature", "top_p", "top_k"] {
-                let own = body(pair.0, &format!(",{fields}")).replace("900", "9000");
-                let gone = setting(json!({ name: null }));
-                let sent: Value =
-                    serde_json::from_str(&written_for(pair, model, &own, &gone).body).unwrap();
-                assert_eq!(sent.get(name), None, "{model} {fields}");
-            }
-        }
-        let own = body(pair.0, &format!(",{thinking}")).replace("900", "9000");
-        let unthinking = setting(json!({ "reasoning_effort": null }));
-        let sent: Value =
-            serde_json::from_str(&written_for(pair, model, &own, &unthinking).body).unwrap();
-        assert_eq!(sent.get("thinking"), None, "{model}");
-        assert_eq!(sent["temperature"], 0.5, "{model}");
-    }
-}
-
-#[test]
-fn a_setting_that_nobody_understands_switches_no_override_off() {
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    let overrides =
-        setting(json!({ "temperature": null, "max_tokens": 200, "user": "u", "stop": "E" }));
-    for unknown in [
-        r#""thinking":{"type":"dreaming","depth":3}"#,
-        r#""metadata":{"user_id":5,"x":1}"#,
-        r#""output_config":{"effort":"new"}"#,
-        r#""tool_choice":"new""#,
-    ] {
-        let own = body(
-            pair.0,
-            &format!(r#","temperature":0.5,"top_k":4,{unknown}"#),
-        );
-        let found = sent(pair, &own, &overrides);
-        assert_eq!(found.get("temperature"), None, "{unknown}");
-        assert_eq!(found["max_tokens"], 200, "{unknown}");
-        assert_eq!(found["metadata"]["user_id"], "u", "{unknown}");
-        assert_eq!(found["stop_sequences"], json!(["E"]), "{unknown}");
-        let own: Value = serde_json::from_str(&own).unwrap();
-        for name in ["top_k", "thinking", "output_config", "tool_choice"] {
-            assert_eq!(found.get(name), own.get(name), "{unknown}");
-        }
-        assert_eq!(found["metadata"].get("x"), own["metadata"].get("x"));
-    }
-}
-
-#[test]
-fn a_setting_that_nobody_understands_is_itself_set_and_taken_out() {
-    let pair = (Inbound::Anthropic, Outbound::Anthropic);
-    let found = |own: &str, fields: Value| -> Value {
-        let own = body(pair.0, own);
-        let written = written_for(pair, "claude-opus-4-6", &own, &setting(fields));
-        serde_json::from_str(&written.body).unwrap()
-    };
-    let dreaming = r#","thinking":{"type":"dreaming","depth":3},"output_config":{"effort":"new","format":{"x":1}}"#;
-    let low = found(dreaming, json!({ "reasoning_effort": "low" }));
-    assert_eq!(low["thinking"], json!({ "type": "adaptive" }));
-    let expected = json!({ "effort": "low", "format": { "x": 1 } });
-    assert_eq!(low["output_config"], expected);
-    let gone = found(
-        dreaming,
-        json!({ "reasoning_effort": null, "response_format": null }),
-    );
-    assert_eq!(gone, found("", json!({ "reasoning_effort": null })));
-    let tools = r#","tools":[{"name":"f","input_schema":{}}]"#;
-    let choice = format!(r#"{tools},"tool_choice":{{"type":"new","x":1}}"#);
-    let single = found(&choice, json!({ "parallel_tool_calls": false }));
-    let expected = json!({ "type": "new", "x": 1, "disable_parallel_tool_use": true });
-    assert_eq!(single["tool_choice"], expected);
-    let both = json!({ "parallel_tool_calls": false, "tool_choice": null });
-    let expected = json!({ "type": "auto", "disable_parallel_tool_use": true });
-    assert_eq!(found(&choice, both)["tool_choice"], expected);
 }
 
 #[test]
