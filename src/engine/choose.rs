@@ -72,7 +72,8 @@ impl Choosing<'_> {
                 (unread, known)
             }
             _ => {
-                let understanding = self.understand(ledger).await;
+                // Beside the encoder's work, a box is nothing; without it, every request would carry the room.
+                let understanding = Box::pin(self.understand(ledger)).await;
                 let known = self.matched(assistant, (&asked, &understanding), ledger)?;
                 (understanding, known.ok_or_else(no_route)?)
             }

@@ -33,7 +33,8 @@ use crate::health::outputs::Place;
 /// The open record of one request, and the plan that it runs on.
 pub struct Ledger {
     /// What is known so far.
-    pub record: Record,
+    // In a box: the ledger is moved along the request's whole path.
+    pub record: Box<Record>,
     engine: Arc<Engine>,
     plan: Arc<Plan>,
     began: Moment,
@@ -53,7 +54,7 @@ impl Ledger {
     /// Opens the record of a request that has just come.
     pub fn open(engine: &Arc<Engine>, endpoint: &'static str, request_id: String) -> Self {
         let plan = engine.plan();
-        let record = Record {
+        let record = Box::new(Record {
             version: RECORD_VERSION,
             request_id,
             time: WallTime(engine.clock().wall()),
@@ -63,7 +64,7 @@ impl Ledger {
             centroid_digest: Arc::clone(&plan.centroid_digest),
             encoder: Arc::clone(&engine.encoder_used),
             ..Record::default()
-        };
+        });
         let began = engine.clock().now();
         engine.n_open.fetch_add(1, Ordering::Relaxed);
         Self {
@@ -260,7 +261,7 @@ impl Ledger {
     pub fn snapshot(&mut self) -> Record {
         let now = self.engine.clock().now();
         self.sum_up(now);
-        let mut record = self.record.clone();
+        let mut record = Record::clone(&self.record);
         if let Some(call) = &self.call {
             record.timings.upstream += now.since(call.began);
         }
@@ -318,7 +319,7 @@ impl Ledger {
         }
         self.sum_up(now);
         self.engine.n_open.fetch_sub(1, Ordering::Relaxed);
-        let record = Arc::new(std::mem::take(&mut self.record));
+        let record = Arc::from(std::mem::take(&mut self.record));
         tell(&record);
         self.engine.metrics.hand_over(Arc::clone(&record), now);
         self.engine.recent.remember(&record.request_id);

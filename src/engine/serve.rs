@@ -58,7 +58,7 @@ impl Engine {
         let plan = ledger.plan();
         match self.run(&plan, request, &mut ledger).await {
             Ok(draft) => hand_over(draft, ledger).await,
-            Err(error) => Served::failed(error, ledger).await,
+            Err(error) => Box::pin(Served::failed(error, ledger)).await,
         }
     }
 

@@ -46,12 +46,16 @@ async fn answer(
     });
     let (served, asked) = match request {
         Ok((DryRun::Yes, request)) => {
-            let mut response = route::dry_run(engine, &request, ledger, dialect).await;
+            let decided = Box::pin(route::dry_run(engine, &request, ledger, dialect));
+            let mut response = decided.await;
             headers::name_request(dialect, response.headers_mut());
             return response;
         }
         Ok((DryRun::No, request)) => (engine.answer(&request, ledger).await, request.usage_report),
-        Err(error) => (Served::failed(error, ledger).await, UsageReport::Hidden),
+        Err(error) => {
+            let failed = Box::pin(Served::failed(error, ledger)).await;
+            (failed, UsageReport::Hidden)
+        }
     };
     let created_unix_s = engine.clock().wall().as_secs();
     let mut response = respond(dialect, served, asked, created_unix_s);
