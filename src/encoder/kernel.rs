@@ -36,7 +36,8 @@ use super::Error;
 
 pub(super) use float::{Attention, Heads, Norm, attend, normalise};
 pub(super) use integer::{
-    Activations, Effect, Layout, PackedLinear, Part, Unpacked, product, quantise,
+    Activations, Effect, Layout, PackedLinear, Part, TWO_STEPS_MAX, Unpacked, product, quantise,
+    two_steps_sum,
 };
 
 /// What the processor can do. Only [`Level::best`] and [`Level::forced`] make one, and both have asked it.

@@ -75,6 +75,9 @@ pub enum Quantisation {
     /// Matrices as 8-bit integers with a scale for each row, everything else as 32-bit floats.
     #[serde(rename = "int8-per-row")]
     Int8PerRow,
+    /// Likewise, and matrices that read a layer's normalised rows have a factor for each input as well.
+    #[serde(rename = "int8-per-row-and-input")]
+    Int8PerRowAndInput,
 }
 
 impl Manifest {

@@ -22,6 +22,7 @@ mod parameters;
 mod published;
 pub mod quantise;
 pub mod queue;
+mod smoothing;
 mod tokeniser;
 mod weights;
 pub mod windowing;

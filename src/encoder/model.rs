@@ -13,6 +13,7 @@ use super::manifest::Pooling;
 use super::native::NativeLayers;
 use super::open::Files;
 use super::parameters::{Embedding, Parameters};
+use super::smoothing::{input_factors, smooth};
 use super::tokeniser::Tokeniser;
 use super::weights::Weights;
 use super::{Batching, Encoder, Error, FRAME_TOKENS, Identity, Window};
@@ -51,7 +52,8 @@ impl Bert {
         kernel: Option<Kernel>,
     ) -> Result<Self, Error> {
         let weights = Weights::parse(&files.weights_path, &files.weights)?;
-        let parameters = Parameters::read(&weights, &files.config)?;
+        let mut parameters = Parameters::read(&weights, &files.config)?;
+        let tokeniser = Tokeniser::parse(&files.tokeniser_path, files.tokeniser)?;
         let heads = files.config.num_attention_heads;
         let level = match kernel {
             None | Some(Kernel::Candle) => Level::best(),
@@ -61,6 +63,8 @@ impl Bert {
         let is_native =
             kernel != Some(Kernel::Candle) && device.is_cpu() && NativeLayers::suit(&files.config);
         let layers = if is_native {
+            let factors = input_factors(&parameters, &files.config, tokeniser.frame())?;
+            smooth(&mut parameters.layers, &factors);
             Layers::Native(NativeLayers::pack(level, &parameters.layers, heads))
         } else {
             let loaded = CandleLayers::load(parameters.layers, heads, device);
@@ -79,7 +83,7 @@ impl Bert {
                 window_tokens: files.window_tokens,
                 device: device_name,
             },
-            tokeniser: Tokeniser::parse(&files.tokeniser_path, files.tokeniser)?,
+            tokeniser,
             embedding: parameters.embedding,
             level,
             layers,

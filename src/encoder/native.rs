@@ -5,6 +5,7 @@
 //! weights are packed once, the sequences of a group lie end to end without padding, and a group is
 //! one thread's work from the first layer to the last.
 
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::kernel::{
@@ -29,13 +30,26 @@ struct PackedLayer {
     gather: PackedLinear,
     gather_norm: Norm,
     widen: PackedLinear,
-    narrow: PackedLinear,
+    narrow: Vec<NarrowPart>,
     narrow_norm: Norm,
 }
+
+/// What some outputs of `widen` contribute to the layer's output. Each part of a row has a scale of its own when it
+/// becomes integers: one for all would be that of the few largest values.
+struct NarrowPart {
+    /// Those of `widen` that it reads.
+    panels: Range<usize>,
+    linear: PackedLinear,
+}
+
+/// The most inputs of such a part: few enough that a panel of its weights stays in the first-level cache.
+const PART_INPUTS_MAX: usize = 384;
 
 /// What a group is computed in; it grows to the largest one.
 struct Buffers {
     activations: Activations,
+    /// Those of a part of the wide rows.
+    wide_activations: Activations,
     /// The queries, keys and values of one head.
     attended: Vec<f32>,
     attention: Attention,
@@ -47,12 +61,29 @@ impl Buffers {
     fn of(level: Level) -> Self {
         Self {
             activations: Activations::of(level),
+            wide_activations: Activations::of(level),
             attended: Vec::new(),
             attention: Attention::default(),
             context: Vec::new(),
             wide: Vec::new(),
         }
     }
+}
+
+/// The largest magnitude of, or by, each value that comes into the halves of a layer.
+pub(super) struct Largest {
+    pub(super) attend: Vec<f32>,
+    pub(super) widen: Vec<f32>,
+}
+
+fn largest(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut largest = vec![0.0_f32; width];
+    for row in rows.chunks_exact(width.max(1)) {
+        for (largest, value) in largest.iter_mut().zip(row) {
+            *largest = largest.max(value.abs());
+        }
+    }
+    largest
 }
 
 impl NativeLayers {
@@ -75,7 +106,7 @@ impl NativeLayers {
             gather: pack(layout, &[&layer.gather], 1),
             gather_norm: layer.gather_norm.clone(),
             widen: pack(layout, &[&layer.widen], 1),
-            narrow: pack(layout, &[&layer.narrow], 1),
+            narrow: pack_narrow(layout, &layer.narrow),
             narrow_norm: layer.narrow_norm.clone(),
         });
         Self {
@@ -99,32 +130,71 @@ impl NativeLayers {
         drop(idle);
         let mut buffers = buffers.unwrap_or_else(|| Buffers::of(self.level));
         for layer in &self.layers {
-            self.run(layer, hidden, lengths, &mut buffers);
+            self.gather(layer, hidden, lengths, &mut buffers);
+            self.transform(layer, hidden, &mut buffers);
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(buffers);
     }
 
-    fn run(&self, layer: &PackedLayer, hidden: &mut [f32], lengths: &[usize], with: &mut Buffers) {
+    /// As [`forward`](Self::forward), and gives what came into each layer's attention and into its
+    /// transformation: the largest magnitude of each value.
+    pub(super) fn largest_inputs(&self, hidden: &mut [f32], lengths: &[usize]) -> Vec<Largest> {
+        let mut buffers = Buffers::of(self.level);
+        let layers = self.layers.iter().map(|layer| {
+            let attend = largest(hidden, self.width);
+            self.gather(layer, hidden, lengths, &mut buffers);
+            let widen = largest(hidden, self.width);
+            self.transform(layer, hidden, &mut buffers);
+            Largest { attend, widen }
+        });
+        layers.collect()
+    }
+
+    /// The first half of a layer: what each token takes from the others.
+    fn gather(
+        &self,
+        layer: &PackedLayer,
+        hidden: &mut [f32],
+        lengths: &[usize],
+        with: &mut Buffers,
+    ) {
         let level = self.level;
-        kernel::quantise(level, hidden, self.width, &mut with.activations);
+        kernel::quantise(level, hidden, &layer.attend, &mut with.activations);
         with.context.resize(hidden.len(), 0.0);
         self.attend(&layer.attend, lengths, with);
-        kernel::quantise(level, &with.context, self.width, &mut with.activations);
+        kernel::quantise(level, &with.context, &layer.gather, &mut with.activations);
         multiply(level, &with.activations, &layer.gather, Effect::Add, hidden);
         kernel::normalise(level, hidden, &layer.gather_norm);
-        kernel::quantise(level, hidden, self.width, &mut with.activations);
-        let wide = layer.widen.outputs();
-        with.wide.resize(hidden.len() / self.width * wide, 0.0);
-        multiply(
-            level,
-            &with.activations,
-            &layer.widen,
-            Effect::Gelu,
-            &mut with.wide,
-        );
-        kernel::quantise(level, &with.wide, wide, &mut with.activations);
-        multiply(level, &with.activations, &layer.narrow, Effect::Add, hidden);
+    }
+
+    /// The second half: what becomes of each token by itself.
+    fn transform(&self, layer: &PackedLayer, hidden: &mut [f32], with: &mut Buffers) {
+        let level = self.level;
+        kernel::quantise(level, hidden, &layer.widen, &mut with.activations);
+        for part in &layer.narrow {
+            let widen = Part {
+                linear: &layer.widen,
+                panels: part.panels.clone(),
+            };
+            let inputs = part.linear.inputs();
+            with.wide.resize(hidden.len() / self.width * inputs, 0.0);
+            kernel::product(
+                level,
+                &with.activations,
+                widen,
+                Effect::Gelu,
+                &mut with.wide,
+            );
+            kernel::quantise(level, &with.wide, &part.linear, &mut with.wide_activations);
+            multiply(
+                level,
+                &with.wide_activations,
+                &part.linear,
+                Effect::Add,
+                hidden,
+            );
+        }
         kernel::normalise(level, hidden, &layer.narrow_norm);
     }
 
@@ -169,8 +239,41 @@ fn multiply(
     kernel::product(level, rows, Part { linear, panels }, effect, out);
 }
 
-/// Cuts the outputs of several matrices of one shape in so many parts and packs the first part of
-/// each, then the second, and so on.
+/// Cuts the inputs in nearly equal parts, of whole panels of what gives them. The first part adds the bias.
+fn pack_narrow(layout: Layout, narrow: &Linear) -> Vec<NarrowPart> {
+    let depth = narrow.inputs();
+    let panels = depth / layout.columns();
+    let parts = depth.div_ceil(PART_INPUTS_MAX);
+    let quantised = narrow.weights.quantised();
+    let parts = (0..parts).map(|part| {
+        let panels = panels * part / parts..panels * (part + 1) / parts;
+        let inputs = panels.start * layout.columns()..panels.end * layout.columns();
+        let rows = quantised.integers.chunks_exact(depth);
+        let integers: Vec<i8> = rows
+            .flat_map(|row| row[inputs.clone()].iter().copied())
+            .collect();
+        let bias = if part == 0 {
+            narrow.bias.clone()
+        } else {
+            vec![0.0; narrow.bias.len()]
+        };
+        let factors = quantised.input_factors.as_deref();
+        let unpacked = Unpacked {
+            integers: &integers,
+            scales: &quantised.scales,
+            bias: &bias,
+            input_factors: factors.map(|it| &it[inputs.clone()]),
+        };
+        NarrowPart {
+            panels,
+            linear: PackedLinear::pack(layout, inputs.len(), &unpacked),
+        }
+    });
+    parts.collect()
+}
+
+/// Cuts the outputs of several matrices of one shape and with the same input factors in so many parts and packs
+/// the first part of each, then the second, and so on.
 fn pack(layout: Layout, linears: &[&Linear], parts: usize) -> PackedLinear {
     let depth = linears.first().map_or(0, |linear| linear.inputs());
     let quantised: Vec<_> = linears.iter().map(|it| it.weights.quantised()).collect();
@@ -185,10 +288,12 @@ fn pack(layout: Layout, linears: &[&Linear], parts: usize) -> PackedLinear {
             bias.extend_from_slice(&linear.bias[outputs]);
         }
     }
+    let first = quantised.first();
     let unpacked = Unpacked {
         integers: &integers,
         scales: &scales,
         bias: &bias,
+        input_factors: first.and_then(|it| it.input_factors.as_deref()),
     };
     PackedLinear::pack(layout, depth, &unpacked)
 }

@@ -1,6 +1,6 @@
 //! Makes the folder that ships from a model as its authors published it: matrices become 8-bit
-//! integers with one scale a row, which is a quarter of the size at a cosine above 0.999 to the
-//! original, and everything else stays as it was.
+//! integers with one scale a row, and those that read a layer's normalised rows a factor for each input as well
+//! ([`smoothing`](super::smoothing)). That is a quarter of the size; everything else stays as it was.
 //!
 //! The same source gives the same bytes, so that anyone can make the shipped file again and compare.
 
@@ -13,12 +13,16 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
 use super::Error;
+use super::kernel::{TWO_STEPS_MAX, two_steps_sum};
 use super::manifest::{
     CONFIG_FILE, FORMAT, MANIFEST_FILE, Manifest, Origin, Quantisation, TOKENISER_FILE,
     WEIGHTS_FILE, sha256,
 };
+use super::parameters::Parameters;
 use super::published::{Published, read};
-use super::weights::{SCALE_SUFFIX, floats};
+use super::smoothing::{LayerFactors, input_factors};
+use super::tokeniser::Tokeniser;
+use super::weights::{INPUT_FACTOR_SUFFIX, SCALE_SUFFIX, Weights, floats};
 
 /// The largest integer: symmetric, so that a weight and its negative are equally exact.
 const INTEGER_MAX: f32 = 127.0;
@@ -64,11 +68,17 @@ pub fn quantise_model(source_dir: &Path, out_dir: &Path, source: Source) -> Resu
     let published = Published::read(source_dir)?;
     let weights_path = source_dir.join(WEIGHTS_FILE);
     let original = read(&weights_path)?;
-    let quantised = quantise_weights(&weights_path, &original)?;
+    let tokeniser_path = source_dir.join(TOKENISER_FILE);
+    let tokeniser = read(&tokeniser_path)?;
+    let frame = Tokeniser::parse(&tokeniser_path, tokeniser.clone().into())?.frame();
+    let weights = Weights::parse(&weights_path, &original)?;
+    let parameters = Parameters::read(&weights, &published.config)?;
+    let factors = input_factors(&parameters, &published.config, frame)?;
+    let quantised = quantise_weights(&weights_path, &original, &factors)?;
 
     let files = [
         (WEIGHTS_FILE, quantised.bytes.as_slice()),
-        (TOKENISER_FILE, &read(&source_dir.join(TOKENISER_FILE))?),
+        (TOKENISER_FILE, &tokeniser),
         (CONFIG_FILE, &read(&source_dir.join(CONFIG_FILE))?),
     ];
     fs::create_dir_all(out_dir).map_err(|problem| unwritable(out_dir, problem))?;
@@ -88,7 +98,7 @@ pub fn quantise_model(source_dir: &Path, out_dir: &Path, source: Source) -> Resu
         dimensions: published.config.hidden_size,
         pooling: published.pooling,
         window_tokens: published.window_tokens,
-        quantisation: Quantisation::Int8PerRow,
+        quantisation: Quantisation::Int8PerRowAndInput,
         files: digests,
     };
     write_manifest(&out_dir.join(MANIFEST_FILE), &manifest)?;
@@ -108,15 +118,17 @@ struct QuantisedWeights {
     row_change_max: f32,
 }
 
-fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Error> {
+fn quantise_weights(
+    path: &Path,
+    original: &[u8],
+    factors: &[LayerFactors],
+) -> Result<QuantisedWeights, Error> {
     let damaged = |problem: safetensors::SafeTensorError| Error::Damaged {
         path: path.to_owned(),
         detail: problem.to_string(),
     };
     let tensors = SafeTensors::deserialize(original).map_err(damaged)?;
-    let mut written: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
-    let mut matrices = 0;
-    let mut row_change_max = 0.0_f32;
+    let mut written = Written::default();
     for (name, tensor) in tensors.iter() {
         if LEFT_OUT.iter().any(|part| name.contains(part)) {
             continue;
@@ -132,34 +144,83 @@ fn quantise_weights(path: &Path, original: &[u8]) -> Result<QuantisedWeights, Er
         }
         let shape = tensor.shape().to_vec();
         let [_, columns] = shape[..] else {
-            written.push((name.to_owned(), Dtype::F32, shape, tensor.data().to_vec()));
+            written.push(name.to_owned(), Dtype::F32, shape, tensor.data().to_vec());
             continue;
         };
-        let quantised = quantise_rows(&floats(tensor.data()), columns);
-        matrices += 1;
-        row_change_max = row_change_max.max(quantised.row_change_max);
-        let scale_name = format!("{name}{SCALE_SUFFIX}");
-        let scales = quantised
-            .scales
-            .iter()
-            .flat_map(|scale| scale.to_le_bytes());
-        let integers = quantised
-            .integers
-            .iter()
-            .map(|integer| integer.cast_unsigned());
-        written.push((scale_name, Dtype::F32, vec![shape[0]], scales.collect()));
-        written.push((name.to_owned(), Dtype::I8, shape, integers.collect()));
+        let values = floats(tensor.data());
+        let factors = factors_of(name, factors);
+        let quantised = if name.contains(LAYERS) {
+            quantise_linear(&values, columns, factors)
+        } else {
+            quantise_rows(&values, columns)
+        };
+        written.matrix(name, columns, &quantised, factors);
     }
-    let views = written.iter().map(|(name, dtype, shape, bytes)| {
+    let views = written.tensors.iter().map(|(name, dtype, shape, bytes)| {
         TensorView::new(*dtype, shape.clone(), bytes).map(|view| (name.as_str(), view))
     });
     let views: Vec<_> = views.collect::<Result<_, _>>().map_err(damaged)?;
     let bytes = safetensors::serialize(views, None).map_err(damaged)?;
     Ok(QuantisedWeights {
         bytes,
-        matrices,
-        row_change_max,
+        matrices: written.matrices,
+        row_change_max: written.row_change_max,
     })
+}
+
+/// What the names of the layers' tensors have in common, before the layer's number.
+const LAYERS: &str = "encoder.layer.";
+
+/// The factors of the inputs of the matrix of this name, if it has any.
+fn factors_of<'factors>(name: &str, factors: &'factors [LayerFactors]) -> Option<&'factors [f32]> {
+    let (_, rest) = name.split_once(LAYERS)?;
+    let (layer, part) = rest.split_once('.')?;
+    let layer = factors.get(layer.parse::<usize>().ok()?)?;
+    match part {
+        "attention.self.query.weight"
+        | "attention.self.key.weight"
+        | "attention.self.value.weight" => Some(&layer.attend),
+        "intermediate.dense.weight" => Some(&layer.widen),
+        _ => None,
+    }
+}
+
+/// What a weights file will hold.
+#[derive(Default)]
+struct Written {
+    tensors: Vec<(String, Dtype, Vec<usize>, Vec<u8>)>,
+    matrices: usize,
+    row_change_max: f32,
+}
+
+impl Written {
+    fn push(&mut self, name: String, dtype: Dtype, shape: Vec<usize>, bytes: Vec<u8>) {
+        self.tensors.push((name, dtype, shape, bytes));
+    }
+
+    fn floats(&mut self, name: String, values: &[f32]) {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+        self.push(name, Dtype::F32, vec![values.len()], bytes.collect());
+    }
+
+    fn matrix(
+        &mut self,
+        name: &str,
+        columns: usize,
+        quantised: &QuantisedRows,
+        factors: Option<&[f32]>,
+    ) {
+        self.matrices += 1;
+        self.row_change_max = self.row_change_max.max(quantised.row_change_max);
+        self.floats(format!("{name}{SCALE_SUFFIX}"), &quantised.scales);
+        if let Some(factors) = factors {
+            self.floats(format!("{name}{INPUT_FACTOR_SUFFIX}"), factors);
+        }
+        let integers = quantised.integers.iter();
+        let bytes = integers.map(|integer| integer.cast_unsigned()).collect();
+        let shape = vec![quantised.scales.len(), columns];
+        self.push(name.to_owned(), Dtype::I8, shape, bytes);
+    }
 }
 
 /// A matrix as integers with one scale a row.
@@ -171,30 +232,84 @@ pub(super) struct QuantisedRows {
 
 /// The nearest integers, row by row.
 pub(super) fn quantise_rows(values: &[f32], columns: usize) -> QuantisedRows {
+    let rows = values.chunks_exact(columns.max(1));
+    collect(rows.map(|row| QuantisedRow::of(row, scale_of(row))))
+}
+
+/// The weights of a product: their columns are divided by the factors, and where the largest integers of a row
+/// would leave no room to add up two steps of the product in 16 bits, the row's integers are all a little
+/// smaller.
+pub(super) fn quantise_linear(
+    values: &[f32],
+    columns: usize,
+    input_factors: Option<&[f32]>,
+) -> QuantisedRows {
+    let rows = values.chunks_exact(columns.max(1)).map(|row| {
+        let mut row = row.to_vec();
+        for (value, factor) in row.iter_mut().zip(input_factors.unwrap_or_default()) {
+            *value /= factor;
+        }
+        let mut scale = scale_of(&row);
+        loop {
+            let quantised = QuantisedRow::of(&row, scale);
+            let sum = two_steps_sum(&quantised.integers);
+            if sum <= TWO_STEPS_MAX {
+                return quantised;
+            }
+            scale *= as_float(sum) / as_float(TWO_STEPS_MAX);
+        }
+    });
+    collect(rows)
+}
+
+struct QuantisedRow {
+    integers: Vec<i8>,
+    scale: f32,
+    /// The length of the difference by that of the row.
+    change: f32,
+}
+
+impl QuantisedRow {
+    fn of(row: &[f32], scale: f32) -> Self {
+        let integers = row.iter().map(|value| nearest_integer(*value, scale));
+        let integers: Vec<i8> = integers.collect();
+        let (mut changed, mut length) = (0.0_f32, 0.0_f32);
+        for (value, integer) in row.iter().zip(&integers) {
+            changed += (value - f32::from(*integer) * scale).powi(2);
+            length += value.powi(2);
+        }
+        Self {
+            integers,
+            scale,
+            change: if 0.0 < length {
+                (changed / length).sqrt()
+            } else {
+                0.0
+            },
+        }
+    }
+}
+
+fn collect(rows: impl Iterator<Item = QuantisedRow>) -> QuantisedRows {
     let mut quantised = QuantisedRows {
-        integers: Vec::with_capacity(values.len()),
+        integers: Vec::new(),
         scales: Vec::new(),
         row_change_max: 0.0,
     };
-    for row in values.chunks_exact(columns.max(1)) {
-        let largest = row
-            .iter()
-            .fold(0.0_f32, |most, value| most.max(value.abs()));
-        let scale = largest / INTEGER_MAX;
-        quantised.scales.push(scale);
-        let (mut changed, mut length) = (0.0_f32, 0.0_f32);
-        for value in row {
-            let integer = nearest_integer(*value, scale);
-            quantised.integers.push(integer);
-            changed += (value - f32::from(integer) * scale).powi(2);
-            length += value.powi(2);
-        }
-        if 0.0 < length {
-            let change = (changed / length).sqrt();
-            quantised.row_change_max = quantised.row_change_max.max(change);
-        }
+    for row in rows {
+        quantised.integers.extend_from_slice(&row.integers);
+        quantised.scales.push(row.scale);
+        quantised.row_change_max = quantised.row_change_max.max(row.change);
     }
     quantised
+}
+
+/// The step with which the largest value is the largest integer.
+fn scale_of(row: &[f32]) -> f32 {
+    let largest = row
+        .iter()
+        .fold(0.0_f32, |most, value| most.max(value.abs()));
+    largest / INTEGER_MAX
 }
 
 #[expect(
@@ -208,6 +323,11 @@ fn nearest_integer(value: f32, scale: f32) -> i8 {
     (value / scale)
         .round_ties_even()
         .clamp(-INTEGER_MAX, INTEGER_MAX) as i8
+}
+
+/// A sum of a few 8-bit integers as a float.
+fn as_float(sum: i32) -> f32 {
+    i16::try_from(sum).map_or(f32::from(i16::MAX), f32::from)
 }
 
 pub(super) fn write_manifest<M: Serialize>(path: &Path, manifest: &M) -> Result<(), Error> {
@@ -246,5 +366,42 @@ mod tests {
         let quantised = quantise_rows(&[0.0, 0.0, 254.0, 2.0], 2);
         assert_eq!(quantised.scales, [0.0, 2.0]);
         assert_eq!(quantised.integers, [0, 0, 127, 1]);
+    }
+
+    #[test]
+    fn weights_are_divided_by_the_factors_of_their_inputs() {
+        let quantised = quantise_linear(&[1.27, 0.02, 0.0, 0.0], 4, Some(&[1.0, 0.5, 1.0, 1.0]));
+        assert_eq!(quantised.integers, [127, 4, 0, 0]);
+    }
+
+    #[test]
+    fn a_row_of_large_weights_leaves_room_for_two_steps_and_stays_what_it_was() {
+        let row = [1.0, 0.9, 0.1, -0.1, 0.8, 1.0, 0.0, 0.3];
+        let quantised = quantise_linear(&row, 8, None);
+        assert!(two_steps_sum(&quantised.integers) <= TWO_STEPS_MAX);
+        assert!(two_steps_sum(&quantise_rows(&row, 8).integers) > TWO_STEPS_MAX);
+        for (value, integer) in row.iter().zip(&quantised.integers) {
+            assert!((value - f32::from(*integer) * quantised.scales[0]).abs() < 0.01);
+        }
+    }
+
+    #[test]
+    fn only_what_reads_normalised_rows_has_factors() {
+        let factors = [LayerFactors {
+            attend: vec![2.0],
+            widen: vec![4.0],
+        }];
+        let of = |name| factors_of(name, &factors);
+        assert_eq!(
+            of("bert.encoder.layer.0.attention.self.key.weight"),
+            Some(&[2.0][..])
+        );
+        assert_eq!(
+            of("encoder.layer.0.intermediate.dense.weight"),
+            Some(&[4.0][..])
+        );
+        assert_eq!(of("encoder.layer.0.output.dense.weight"), None);
+        assert_eq!(of("encoder.layer.1.intermediate.dense.weight"), None);
+        assert_eq!(of("embeddings.word_embeddings.weight"), None);
     }
 }

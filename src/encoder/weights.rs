@@ -1,5 +1,5 @@
 //! The weights file: safetensors with matrices either as 32-bit floats, as the Hub keeps them, or
-//! as 8-bit integers with one scale a row, as `quantise` writes them.
+//! as 8-bit integers with one scale a row and for some a factor an input, as `quantise` writes them.
 //!
 //! A matrix stays in the form that it was stored in: whoever needs floats asks for them, and a kernel
 //! that computes with integers finds them here.
@@ -11,10 +11,13 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use super::Error;
-use super::quantise::quantise_rows;
+use super::quantise::quantise_linear;
 
 /// What the name of a matrix's scales adds to its own.
 pub(super) const SCALE_SUFFIX: &str = ".scale";
+
+/// What the name of a matrix's input factors adds to its own.
+pub(super) const INPUT_FACTOR_SUFFIX: &str = ".input_factor";
 
 /// A matrix, row after row.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,10 +30,11 @@ pub(super) struct Matrix {
 #[derive(Debug, Clone, PartialEq)]
 enum Values {
     Float(Vec<f32>),
-    /// A value is its integer times the scale of its row.
+    /// A value is its integer times the scale of its row, times the factor of its column if there are any.
     Int8 {
         integers: Vec<i8>,
         scales: Vec<f32>,
+        input_factors: Option<Vec<f32>>,
     },
 }
 
@@ -40,6 +44,8 @@ pub(super) struct Quantised<'matrix> {
     pub(super) integers: Cow<'matrix, [i8]>,
     /// One a row.
     pub(super) scales: Cow<'matrix, [f32]>,
+    /// One a column.
+    pub(super) input_factors: Option<Cow<'matrix, [f32]>>,
 }
 
 impl Matrix {
@@ -52,10 +58,25 @@ impl Matrix {
                     *total += value;
                 }
             }
-            Values::Int8 { integers, scales } => {
+            Values::Int8 {
+                integers,
+                scales,
+                input_factors,
+            } => {
                 let scale = *scales.get(row)?;
-                for (total, integer) in sum.iter_mut().zip(integers.get(span)?) {
-                    *total += f32::from(*integer) * scale;
+                let integers = integers.get(span)?;
+                match input_factors {
+                    None => {
+                        for (total, integer) in sum.iter_mut().zip(integers) {
+                            *total += f32::from(*integer) * scale;
+                        }
+                    }
+                    Some(factors) => {
+                        for ((total, integer), factor) in sum.iter_mut().zip(integers).zip(factors)
+                        {
+                            *total += f32::from(*integer) * scale * factor;
+                        }
+                    }
                 }
             }
         }
@@ -73,33 +94,66 @@ impl Matrix {
         }
     }
 
+    /// The largest magnitude of each column, if the values are floats.
+    pub(super) fn largest_of_columns(&self) -> Option<Vec<f32>> {
+        let Values::Float(values) = &self.values else {
+            return None;
+        };
+        let mut largest = vec![0.0_f32; self.columns];
+        for row in values.chunks_exact(self.columns.max(1)) {
+            for (largest, value) in largest.iter_mut().zip(row) {
+                *largest = largest.max(value.abs());
+            }
+        }
+        Some(largest)
+    }
+
+    /// Makes floats integers, the columns divided by these factors.
+    pub(super) fn quantise(&mut self, input_factors: &[f32]) {
+        if let Values::Float(values) = &self.values {
+            let rows = quantise_linear(values, self.columns, Some(input_factors));
+            self.values = Values::Int8 {
+                integers: rows.integers,
+                scales: rows.scales,
+                input_factors: Some(input_factors.to_vec()),
+            };
+        }
+    }
+
     /// All values as integers with one scale a row: those that are stored, or the nearest.
     pub(super) fn quantised(&self) -> Quantised<'_> {
         match &self.values {
             Values::Float(values) => {
-                let rows = quantise_rows(values, self.columns);
+                let rows = quantise_linear(values, self.columns, None);
                 Quantised {
                     integers: Cow::Owned(rows.integers),
                     scales: Cow::Owned(rows.scales),
+                    input_factors: None,
                 }
             }
-            Values::Int8 { integers, scales } => Quantised {
+            Values::Int8 {
+                integers,
+                scales,
+                input_factors,
+            } => Quantised {
                 integers: Cow::Borrowed(integers),
                 scales: Cow::Borrowed(scales),
+                input_factors: input_factors.as_deref().map(Cow::Borrowed),
             },
         }
     }
 
     /// All values as floats, row after row.
     pub(super) fn to_floats(&self) -> Vec<f32> {
-        match &self.values {
-            Values::Float(values) => values.clone(),
-            Values::Int8 { integers, scales } => {
-                let rows = integers.chunks_exact(self.columns).zip(scales);
-                rows.flat_map(|(row, scale)| row.iter().map(move |value| f32::from(*value) * scale))
-                    .collect()
-            }
+        if let Values::Float(values) = &self.values {
+            return values.clone();
         }
+        let mut floats = vec![0.0; self.rows * self.columns];
+        for (row, sum) in floats.chunks_exact_mut(self.columns.max(1)).enumerate() {
+            // There are as many rows of integers and scales as the matrix has.
+            self.add_row(row, sum).unwrap_or_default();
+        }
+        floats
     }
 }
 
@@ -138,6 +192,7 @@ impl<'bytes> Weights<'bytes> {
                     .map(|byte| byte.cast_signed())
                     .collect(),
                 scales: self.vector(&format!("{name}{SCALE_SUFFIX}"), shape[0])?,
+                input_factors: self.input_factors(name, shape[1])?,
             },
             other => return Err(self.stored_as(name, other)),
         };
@@ -147,6 +202,24 @@ impl<'bytes> Weights<'bytes> {
             columns,
             values,
         })
+    }
+
+    fn input_factors(&self, matrix: &str, columns: usize) -> Result<Option<Vec<f32>>, Error> {
+        let name = format!("{matrix}{INPUT_FACTOR_SUFFIX}");
+        let full = format!("{}{name}", self.prefix);
+        if !self.tensors.names().into_iter().any(|known| known == full) {
+            return Ok(None);
+        }
+        let factors = self.vector(&name, columns)?;
+        match factors.iter().find(|it| !(it.is_normal() && 0.0 < **it)) {
+            None => Ok(Some(factors)),
+            Some(factor) => Err(Error::Damaged {
+                path: self.path.clone(),
+                detail: format!(
+                    "the tensor \"{name}\" has the factor {factor}, which is not positive"
+                ),
+            }),
+        }
     }
 
     /// The vector of this name and length.

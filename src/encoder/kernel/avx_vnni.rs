@@ -1,10 +1,8 @@
 //! The product of integers by AVX-VNNI: as AVX-512 does it, in registers half as wide.
 
-use std::arch::x86_64::{
-    __m256i, _mm256_dpbusd_avx_epi32, _mm256_loadu_si256, _mm256_set1_epi32, _mm256_setzero_si256,
-};
+use std::arch::x86_64::{_mm256_dpbusd_avx_epi32, _mm256_set1_epi32, _mm256_setzero_si256};
 
-use super::avx2::store;
+use super::avx2::{load, store};
 use super::integer::Dot;
 
 /// Reads quads.
@@ -53,17 +51,4 @@ fn tile<const ROWS: usize>(units: &[[u32; ROWS]], panel: &[u8]) -> [[i32; 32]; R
         }
     }
     out
-}
-
-#[target_feature(enable = "avx2")]
-fn load(bytes: &[u8; 32]) -> __m256i {
-    #[expect(
-        unsafe_code,
-        clippy::cast_ptr_alignment,
-        reason = "the 32 bytes that are read are those of the array, at any alignment"
-    )]
-    // SAFETY: see the reason above.
-    unsafe {
-        _mm256_loadu_si256(bytes.as_ptr().cast::<__m256i>())
-    }
 }

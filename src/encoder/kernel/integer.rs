@@ -1,16 +1,22 @@
-//! Products of 8-bit integers: weights with a sign and a scale a column, activations without a sign and
-//! with a scale and a least value a row.
+//! Products of integers: weights of 8 bits with a sign and a scale a column, activations of 7 bits without
+//! a sign and with a scale and a least value a row.
 //!
-//! A value x of an activation is nearly `scale · u + least`, with u from 0 to 255, so that
+//! A value x of an activation is nearly `scale · u + least`, with u from 0 to 127, so that
 //! `Σ x w + b = scale · scale_w · Σ u q + least · Σ w + b`: one product of integers, and sums of weights
-//! that are known beforehand. Of the 8-bit forms that a row can take this one is the nearest to it,
+//! that are known beforehand. Of the forms that a row can take this one is the nearest to it,
 //! because what a layer passes on is seldom centred on zero.
+//!
+//! Seven bits and not eight, because AVX2 adds two products of bytes in 16 bits: 2 · 127 · 127 just fits.
+//! What the eighth bit would give is won back by multiplying each input with a factor of its own, whose inverse
+//! is in the weights ([`Unpacked::input_factors`]).
 //!
 //! Weights lie in panels of some columns and activations in tiles of some rows, each in the order that
 //! the innermost loop reads: a tile's sums stay in registers while it goes through a panel.
 
 use std::ops::Range;
 
+#[cfg(target_arch = "x86_64")]
+use super::avx2::Avx2;
 use super::float::{gelu, lanes, larger, smaller};
 #[cfg(target_arch = "x86_64")]
 use super::lanes::{Avx2Lanes, Avx512Lanes};
@@ -21,9 +27,9 @@ use super::{Instructions, Level, Tiles, by_rows, operation};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::encoder) enum Layout {
     /// Four bytes, in panels of 32 columns.
+    WideQuads,
+    /// Four bytes, in panels of 16 columns.
     Quads,
-    /// Two, which an activation holds as 16-bit integers, in panels of 16 columns.
-    Pairs,
     /// One, as a float, in panels of 16 columns.
     Singles,
 }
@@ -34,25 +40,59 @@ impl Layout {
         match level.0 {
             Instructions::Portable => Self::Singles,
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => Self::Pairs,
+            Instructions::Avx2 => Self::Quads,
             #[cfg(target_arch = "x86_64")]
-            Instructions::AvxVnni | Instructions::Avx512Vnni => Self::Quads,
+            Instructions::AvxVnni | Instructions::Avx512Vnni => Self::WideQuads,
         }
     }
 
     /// The columns of a panel.
     pub(in crate::encoder) const fn columns(self) -> usize {
         match self {
-            Self::Quads => 32,
-            Self::Pairs | Self::Singles => 16,
+            Self::WideQuads => 32,
+            Self::Quads | Self::Singles => 16,
         }
     }
 
     const fn together(self) -> usize {
         match self {
-            Self::Quads => 4,
-            Self::Pairs => 2,
+            Self::WideQuads | Self::Quads => 4,
             Self::Singles => 1,
+        }
+    }
+}
+
+/// The most that the positive weights of two steps may add up to, and likewise the negative ones, so that
+/// their products with activations fit in 16 bits.
+pub(in crate::encoder) const TWO_STEPS_MAX: i32 = i16::MAX as i32 / 127;
+
+/// The largest sums of positive and of negative weights that AVX2 adds up in one 16-bit lane in two steps: of
+/// four weights, two that lie together and the two of the same place in the next step.
+pub(in crate::encoder) fn two_steps_sum(column: &[i8]) -> i32 {
+    let (steps, _) = column.as_chunks::<8>();
+    let lanes = steps
+        .iter()
+        .flat_map(|[a, b, c, d, e, f, g, h]| [[a, b, e, f], [c, d, g, h]]);
+    let sums = lanes.map(|lane| {
+        let sum = |sign: i32| -> i32 {
+            let parts = lane
+                .iter()
+                .map(|weight| (i32::from(**weight) * sign).max(0));
+            parts.sum()
+        };
+        sum(1).max(sum(-1))
+    });
+    sums.max().unwrap_or(0)
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Room {
+    fn of(depth: usize, integers: &[i8]) -> Self {
+        let mut columns = integers.chunks_exact(depth.max(1));
+        if columns.all(|column| two_steps_sum(column) <= TWO_STEPS_MAX) {
+            Self::TwoSteps
+        } else {
+            Self::OneStep
         }
     }
 }
@@ -68,6 +108,20 @@ pub(in crate::encoder) struct PackedLinear {
     /// The sum of each column's weights.
     sums: Vec<f32>,
     bias: Vec<f32>,
+    input_factors: Option<Vec<f32>>,
+    #[cfg(target_arch = "x86_64")]
+    room: Room,
+}
+
+/// The largest integer of an activation.
+const ACTIVATION_MAX: f32 = 127.0;
+
+/// Whether what two steps of a column add up to stays within 16 bits, whatever the activations.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    OneStep,
+    TwoSteps,
 }
 
 /// Weights as they are stored: the integers of an output lie together.
@@ -75,6 +129,9 @@ pub(in crate::encoder) struct Unpacked<'weights> {
     pub(in crate::encoder) integers: &'weights [i8],
     pub(in crate::encoder) scales: &'weights [f32],
     pub(in crate::encoder) bias: &'weights [f32],
+    /// What each input is multiplied by before it becomes an integer; the integers are those of weights that
+    /// were divided by it.
+    pub(in crate::encoder) input_factors: Option<&'weights [f32]>,
 }
 
 impl PackedLinear {
@@ -103,18 +160,21 @@ impl PackedLinear {
             scales: weights.scales.to_vec(),
             sums,
             bias: weights.bias.to_vec(),
+            input_factors: weights.input_factors.map(<[f32]>::to_vec),
+            #[cfg(target_arch = "x86_64")]
+            room: Room::of(depth, weights.integers),
         }
     }
 
     /// Whether a matrix of this shape can be packed for every layout.
     pub(in crate::encoder) fn suits(depth: usize, columns: usize) -> bool {
-        depth.is_multiple_of(Layout::Quads.together())
-            && columns.is_multiple_of(Layout::Quads.columns())
+        depth.is_multiple_of(Layout::WideQuads.together())
+            && columns.is_multiple_of(Layout::WideQuads.columns())
     }
 
-    /// How many values it gives.
-    pub(in crate::encoder) fn outputs(&self) -> usize {
-        self.scales.len()
+    /// How many values it takes.
+    pub(in crate::encoder) fn inputs(&self) -> usize {
+        self.depth
     }
 
     /// All its panels.
@@ -130,8 +190,8 @@ pub(in crate::encoder) struct Activations {
     depth: usize,
     units: Vec<u32>,
     factors: Vec<Factor>,
+    multiplied: Vec<f32>,
     bytes: Vec<u8>,
-    pairs: Vec<u16>,
 }
 
 /// What makes a value of an integer.
@@ -150,8 +210,8 @@ impl Activations {
             depth: 0,
             units: Vec::new(),
             factors: Vec::new(),
+            multiplied: Vec::new(),
             bytes: Vec::new(),
-            pairs: Vec::new(),
         }
     }
 
@@ -169,7 +229,7 @@ fn rows_max(level: Level) -> usize {
     match level.0 {
         Instructions::Portable => super::portable::Portable::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx2 => super::avx2::Avx2::ROWS_MAX,
+        Instructions::Avx2 => Avx2::<1>::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
         Instructions::AvxVnni => super::avx_vnni::AvxVnni::ROWS_MAX,
         #[cfg(target_arch = "x86_64")]
@@ -178,17 +238,22 @@ fn rows_max(level: Level) -> usize {
 }
 
 operation!(
-    /// Takes rows of `depth` values, in place of those before.
-    quantise, quantise_body, (rows: &[f32], depth: usize, activations: &mut Activations)
+    /// Takes rows as the inputs of a matrix, in place of those before.
+    quantise, quantise_body, (rows: &[f32], linear: &PackedLinear, activations: &mut Activations)
 );
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
-    reason = "what is cast is a whole number from 0 to 255"
+    reason = "what is cast is a whole number from 0 to 127"
 )]
 #[inline(always)]
-pub(super) fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &mut Activations) {
+pub(super) fn quantise_body<L: Lanes>(
+    rows: &[f32],
+    linear: &PackedLinear,
+    activations: &mut Activations,
+) {
+    let depth = linear.depth;
     let count = rows.len() / depth.max(1);
     activations.depth = depth;
     activations.factors.clear();
@@ -201,35 +266,34 @@ pub(super) fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &
     );
     let steps = activations.steps();
     activations.units.resize(count * steps, 0);
+    activations.multiplied.resize(depth, 0.0);
     activations.bytes.resize(depth, 0);
-    activations.pairs.resize(depth, 0);
     for (first, in_tile) in activations.tiles().spans() {
         let tile = &mut activations.units[first * steps..(first + in_tile) * steps];
         for offset in 0..in_tile {
-            let row = &rows[(first + offset) * depth..(first + offset + 1) * depth];
+            let mut row = &rows[(first + offset) * depth..(first + offset + 1) * depth];
+            if let Some(factors) = &linear.input_factors {
+                let places = activations
+                    .multiplied
+                    .iter_mut()
+                    .zip(row.iter().zip(factors));
+                places.for_each(|(place, (value, factor))| *place = value * factor);
+                row = &activations.multiplied;
+            }
             let least = lanes(row, f32::INFINITY, |value| value, smaller);
             let most = lanes(row, f32::NEG_INFINITY, |value| value, larger);
-            let scale = (most - least) / 255.0;
+            let scale = (most - least) / ACTIVATION_MAX;
             activations.factors[first + offset] = Factor { scale, least };
             let inverse = if 0.0 < scale { scale.recip() } else { 0.0 };
             let steps = tile.chunks_exact_mut(in_tile);
             match activations.layout {
-                Layout::Quads => {
+                Layout::WideQuads | Layout::Quads => {
                     for (byte, value) in activations.bytes.iter_mut().zip(row) {
                         *byte = nearest::<L>(*value - least, inverse) as u8;
                     }
                     let (quads, _) = activations.bytes.as_chunks::<4>();
                     for (step, quad) in steps.zip(quads) {
                         step[offset] = u32::from_le_bytes(*quad);
-                    }
-                }
-                Layout::Pairs => {
-                    for (pair, value) in activations.pairs.iter_mut().zip(row) {
-                        *pair = nearest::<L>(*value - least, inverse) as u16;
-                    }
-                    let (pairs, _) = activations.pairs.as_chunks::<2>();
-                    for (step, [low, high]) in steps.zip(pairs) {
-                        step[offset] = u32::from(*low) | (u32::from(*high) << 16);
                     }
                 }
                 Layout::Singles => {
@@ -242,7 +306,7 @@ pub(super) fn quantise_body<L: Lanes>(rows: &[f32], depth: usize, activations: &
     }
 }
 
-/// The nearest whole number to `value · inverse`, which is between 0 and 255.
+/// The nearest whole number to `value · inverse`, which is between 0 and 127.
 #[inline(always)]
 fn nearest<L: Lanes>(value: f32, inverse: f32) -> u32 {
     // Adding 1.5 × 2²³ rounds to a whole number and leaves it in the lowest bits.
@@ -280,7 +344,10 @@ pub(in crate::encoder) fn product(
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2(rows: &Activations, part: Part<'_>, effect: Effect, out: &mut [f32]) {
-        product_body::<Avx2Lanes, super::avx2::Avx2, 16>(rows, part, effect, out);
+        match part.linear.room {
+            Room::OneStep => product_body::<Avx2Lanes, Avx2<1>, 16>(rows, part, effect, out),
+            Room::TwoSteps => product_body::<Avx2Lanes, Avx2<2>, 16>(rows, part, effect, out),
+        }
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma,avxvnni")]

@@ -36,6 +36,7 @@ struct Weights {
     integers: Vec<i8>,
     scales: Vec<f32>,
     bias: Vec<f32>,
+    input_factors: Option<Vec<f32>>,
 }
 
 impl Weights {
@@ -52,6 +53,7 @@ impl Weights {
                 .map(|it| it.abs() + 0.1)
                 .collect(),
             bias: numbers(columns, seed ^ 6),
+            input_factors: None,
         }
     }
 
@@ -60,6 +62,7 @@ impl Weights {
             integers: &self.integers,
             scales: &self.scales,
             bias: &self.bias,
+            input_factors: self.input_factors.as_deref(),
         };
         PackedLinear::pack(Layout::of(level), depth, &unpacked)
     }
@@ -116,8 +119,11 @@ impl Case {
 /// Rows that integers hold exactly: whole numbers of quarters, the least and the largest among them.
 fn exact_rows(count: usize, depth: usize, seed: u32) -> Vec<f32> {
     let mut integers = bytes(count * depth, seed);
+    for integer in &mut integers {
+        *integer >>= 1;
+    }
     for row in integers.chunks_exact_mut(depth) {
-        row[..2].copy_from_slice(&[0, 255]);
+        row[..2].copy_from_slice(&[0, 127]);
     }
     let values = integers
         .iter()
@@ -135,20 +141,26 @@ proptest! {
         seed in any::<u32>(),
     ) {
         let (depth, columns) = (4 * depth, 32 * columns);
-        let rows = exact_rows(count, depth, seed);
-        let weights = Weights::of(depth, columns, seed);
+        let mut rows = exact_rows(count, depth, seed);
+        let mut weights = Weights::of(depth, columns, seed);
+        let powers = numbers(depth, seed ^ 7).into_iter();
+        let factors: Vec<f32> = powers.map(|it| if it < 0.0 { 0.5 } else { 4.0 }).collect();
+        for row in rows.chunks_exact_mut(depth) {
+            row.iter_mut().zip(&factors).for_each(|(value, factor)| *value /= factor);
+        }
+        weights.input_factors = Some(factors.clone());
         for level in Level::available() {
             let linear = weights.pack(level, depth);
             let mut activations = Activations::of(level);
-            quantise(level, &rows, depth, &mut activations);
+            quantise(level, &rows, &linear, &mut activations);
             let mut out = vec![1.0; count * columns];
             let all = Part { linear: &linear, panels: linear.panels() };
             product(level, &activations, all, Effect::Add, &mut out);
             for (row, out) in rows.chunks_exact(depth).zip(out.chunks_exact(columns)) {
                 for (column, found) in out.iter().enumerate() {
                     let integers = &weights.integers[column * depth..(column + 1) * depth];
-                    let products = row.iter().zip(integers).map(|(value, weight)| {
-                        f64::from(*value) * f64::from(*weight)
+                    let products = row.iter().zip(&factors).zip(integers).map(|((value, factor), weight)| {
+                        f64::from(*value) * f64::from(*factor) * f64::from(*weight)
                     });
                     let sum = products.sum::<f64>() * f64::from(weights.scales[column]);
                     let expected = 1.0 + sum + f64::from(weights.bias[column]);
@@ -184,7 +196,7 @@ proptest! {
             let linear = weights.pack(level, depth);
             let multiplied = |rows: &[f32]| {
                 let mut activations = Activations::of(level);
-                quantise(level, rows, depth, &mut activations);
+                quantise(level, rows, &linear, &mut activations);
                 let mut out = vec![0.0; rows.len() / depth * columns];
                 let all = Part { linear: &linear, panels: linear.panels() };
                 product(level, &activations, all, Effect::Gelu, &mut out);
@@ -211,7 +223,7 @@ proptest! {
             Level::PORTABLE,
             normalise_body::<Twin>,
             |rows, linear, out| {
-                quantise_body::<Twin>(rows, Case::DEPTH, &mut portable);
+                quantise_body::<Twin>(rows, linear, &mut portable);
                 let all = Part { linear, panels: linear.panels() };
                 product_body::<Twin, portable::Portable, 16>(&portable, all, Effect::Gelu, out);
             },
@@ -226,7 +238,7 @@ proptest! {
                 level,
                 |rows, norm| normalise(level, rows, norm),
                 |rows, linear, out| {
-                    quantise(level, rows, Case::DEPTH, &mut activations);
+                    quantise(level, rows, linear, &mut activations);
                     let all = Part { linear, panels: linear.panels() };
                     product(level, &activations, all, Effect::Gelu, out);
                 },
@@ -282,7 +294,6 @@ fn for_each_kernel<const ROWS: usize>(steps: usize, seed: u32) {
 
 fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
     let of_quad = |unit: u32| unit.to_le_bytes().map(i32::from).to_vec();
-    let of_pair = |unit: u32| vec![(unit & 0xffff).cast_signed(), (unit >> 16).cast_signed()];
     let of_single = |unit: u32| {
         let wanted = |it: &i32| {
             f64::from(*it)
@@ -291,16 +302,16 @@ fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
         };
         (0..256).filter(wanted).collect()
     };
-    // Integers of a byte each, as 16 bits.
     let masked = |mask: u32| -> Vec<[u32; ROWS]> {
         let units = quads.iter().map(|units| units.map(|unit| unit & mask));
         units.collect()
     };
-    let pairs = masked(0x00ff_00ff);
     let mut singles = masked(0xff);
     for unit in singles.iter_mut().flatten() {
         *unit = f32::from(u8::try_from(*unit).unwrap()).to_bits();
     }
+    // Activations have seven bits.
+    let quads = &masked(0x7f7f_7f7f);
     let part = |bytes: usize| &panel[..quads.len() * bytes];
     for level in Level::available() {
         match level.0 {
@@ -309,10 +320,17 @@ fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
                 portable::twin::<ROWS, 16>(&singles, part(16), of_single)
             ),
             #[cfg(target_arch = "x86_64")]
-            Instructions::Avx2 => assert_eq!(
-                avx2::Avx2::tile::<ROWS>(&pairs, part(32)),
-                portable::twin::<ROWS, 16>(&pairs, part(32), of_pair)
-            ),
+            Instructions::Avx2 => {
+                assert_eq!(
+                    avx2::Avx2::<1>::tile::<ROWS>(quads, part(64)),
+                    portable::twin::<ROWS, 16>(quads, part(64), of_quad)
+                );
+                let roomy = with_room(part(64));
+                assert_eq!(
+                    avx2::Avx2::<2>::tile::<ROWS>(quads, &roomy),
+                    portable::twin::<ROWS, 16>(quads, &roomy, of_quad)
+                );
+            }
             #[cfg(target_arch = "x86_64")]
             Instructions::AvxVnni => assert_eq!(
                 avx_vnni::AvxVnni::tile::<ROWS>(quads, part(128)),
@@ -327,9 +345,54 @@ fn check_kernels<const ROWS: usize>(quads: &[[u32; ROWS]], panel: &[u8]) {
     }
 }
 
+/// The weights made small enough that two steps fit: four add up to 258 at most.
+#[cfg(target_arch = "x86_64")]
+fn with_room(panel: &[u8]) -> Vec<u8> {
+    let most = |at: usize| if at.is_multiple_of(2) { 65 } else { 64 };
+    let weights = panel.iter().enumerate().map(|(at, byte)| {
+        let weight = byte.cast_signed();
+        weight.clamp(-most(at), most(at)).cast_unsigned()
+    });
+    weights.collect()
+}
+
+#[test]
+fn two_steps_add_up_neighbours_and_those_of_the_next_step() {
+    assert_eq!(two_steps_sum(&[1, 2, 0, 0, 4, 8, 0, 0]), 15);
+    assert_eq!(two_steps_sum(&[1, 2, 16, 32, 4, 8, 0, 0]), 48);
+    assert_eq!(two_steps_sum(&[-65, -64, 127, -1, -65, -64, 0, 100]), 258);
+    // What is left of an odd number of steps is added up by itself.
+    assert_eq!(two_steps_sum(&[127; 4]), 0);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn weights_without_room_for_two_steps_are_multiplied_exactly_too() {
+    let (depth, columns) = (64, 32);
+    let mut weights = Weights::of(depth, columns, 3);
+    weights.integers.fill(127);
+    let rows = vec![1.0; depth - 1];
+    let rows = [rows, vec![0.0]].concat();
+    for level in Level::available() {
+        let linear = weights.pack(level, depth);
+        let mut activations = Activations::of(level);
+        quantise(level, &rows, &linear, &mut activations);
+        let mut out = vec![0.0; columns];
+        let all = Part {
+            linear: &linear,
+            panels: linear.panels(),
+        };
+        product(level, &activations, all, Effect::Store, &mut out);
+        for ((found, scale), bias) in out.iter().zip(&weights.scales).zip(&weights.bias) {
+            let expected = 63.0 * 127.0 * f64::from(*scale) + f64::from(*bias);
+            assert_close(*found, expected, 0.02);
+        }
+    }
+}
+
 #[test]
 fn the_largest_integers_do_not_saturate() {
-    let units = [[0xffff_ffff_u32; 2]; 384];
+    let units = [[0x7f7f_7f7f_u32; 2]; 384];
     for weight in [127_i8, -127] {
         check_kernels(&units, &vec![weight.cast_unsigned(); 384 * 128]);
     }
