@@ -7,6 +7,7 @@
 //! measure of everything, since they are what the encoder's time goes by. What was embedded lately is
 //! remembered (`queue/memory.rs`), and callers who ask the same at once share one answer.
 
+mod admission;
 mod entry;
 mod line;
 mod memory;
@@ -20,10 +21,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use self::entry::{Answer, Entry, GroupDone};
+use self::admission::{Admission, Newcomer, Standing};
+use self::entry::{Answer, Entry, GroupDone, window_tokens};
 use self::line::{Group, Lines};
 use self::memory::{Memory, Recalled};
-use self::pace::Pace;
+use self::pace::{Pace, Running, Work};
 use super::windowing::{self, Passage, Window, Windowed};
 use super::{Encoder, Error, Identity};
 use crate::vector::Vectors;
@@ -46,7 +48,8 @@ pub const REMEMBERED_MAX: usize = 4096;
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest that an interactive prompt may wait before it is begun.
+    /// The longest that an interactive prompt may wait before it is begun. While others wait, one that takes longer
+    /// than a group may wait so much less.
     pub wait_max: Duration,
     /// The most tokens of one group; a longer window is a group by itself. The encoder's own if none is set.
     pub group_tokens_max: Option<usize>,
@@ -161,10 +164,15 @@ impl EncoderQueue {
             .threads
             .unwrap_or_else(|| spare_threads(batching.threads_max));
         let threads = threads.max(1);
+        let group_tokens = settings.group_tokens_max.unwrap_or(batching.group_tokens);
         let desk = Arc::new(Desk {
             encoder,
-            settings,
-            group_tokens_max: settings.group_tokens_max.unwrap_or(batching.group_tokens),
+            windows_max: settings.windows_max,
+            admission: Admission {
+                wait_max: settings.wait_max,
+                group_tokens,
+                depth_max: settings.depth_max,
+            },
             now,
             on_batch,
             state: Mutex::new(State {
@@ -215,8 +223,7 @@ impl EncoderQueue {
         let desk = &self.workers.desk;
         desk.admit(class)?;
         let called = (desk.now)();
-        let windows_max = desk.settings.windows_max;
-        let windowed = windowing::prepare(desk.encoder.as_ref(), passages, windows_max)
+        let windowed = windowing::prepare(desk.encoder.as_ref(), passages, desk.windows_max)
             .map_err(|problem| Refusal::Failed(problem.to_string()))?;
         if windowed.windows.is_empty() {
             return Err(Refusal::Empty);
@@ -264,8 +271,8 @@ impl Drop for Workers {
 /// Where callers and threads meet.
 struct Desk {
     encoder: Arc<dyn Encoder>,
-    settings: Settings,
-    group_tokens_max: usize,
+    windows_max: usize,
+    admission: Admission,
     now: Monotonic,
     on_batch: OnBatch,
     /// Held for moments only, never while tokenising or encoding.
@@ -285,30 +292,22 @@ impl Desk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Refuses whom the queue cannot serve in time.
+    /// Refuses whom the queue cannot serve in time, however short the text.
     fn admit(&self, class: Class) -> Result<(), Refusal> {
         let state = self.lock();
-        self.check(&state, class)
+        let has_room = self.admission.has_room(self.standing(&state)?, class);
+        has_room.then_some(()).ok_or(Refusal::Saturated)
     }
 
-    fn wait_max(&self, class: Class) -> Duration {
-        match class {
-            Class::Interactive => self.settings.wait_max,
-            Class::Bulk => self.settings.wait_max.max(BULK_WAIT_MAX),
-        }
-    }
-
-    fn check(&self, state: &State, class: Class) -> Result<(), Refusal> {
+    fn standing<'a>(&self, state: &'a State) -> Result<Standing<'a>, Refusal> {
         if state.closed {
             return Err(Refusal::Closed);
         }
-        let before = state.lines.tokens_before(class);
-        let wait = state.pace.wait((self.now)(), before);
-        let is_full = self.settings.depth_max <= state.lines.depth();
-        if is_full || self.wait_max(class) < wait {
-            return Err(Refusal::Saturated);
-        }
-        Ok(())
+        Ok(Standing {
+            lines: &state.lines,
+            pace: &state.pace,
+            now: (self.now)(),
+        })
     }
 
     fn submit(
@@ -317,12 +316,17 @@ impl Desk {
         class: Class,
         called: Duration,
     ) -> Result<Answer, Refusal> {
-        let deadline = called + self.wait_max(class);
-        let (entry, answer) = Entry::new(windowed, class, called, deadline);
-        let entry = Arc::new(entry);
+        let newcomer = Newcomer {
+            class,
+            called,
+            work: Work::of_windows(window_tokens(&windowed)),
+        };
         let mut state = self.lock();
-        // Others may have come while this one was tokenised.
-        self.check(&state, class)?;
+        // Others may have come while this one was tokenised, and only now its length is known.
+        let begin_by = self.admission.begin_by(self.standing(&state)?, &newcomer);
+        let deadline = begin_by.ok_or(Refusal::Saturated)?;
+        let (entry, answer) = Entry::new(windowed, &newcomer, deadline);
+        let entry = Arc::new(entry);
         state.lines.push(&entry);
         drop(state);
         if entry.windows() == 1 {
@@ -358,9 +362,15 @@ impl Desk {
                 return None;
             }
             let now = (self.now)();
-            let group = state.lines.take(now, self.group_tokens_max);
-            if !group.items.is_empty() {
-                state.pace.started(thread, now, group.tokens);
+            let group = state.lines.take(now, self.admission.group_tokens);
+            if let Some(first) = group.items.first() {
+                let running = Running {
+                    since: now,
+                    tokens: group.tokens,
+                    // A group is taken from one line.
+                    class: first.entry.class,
+                };
+                state.pace.started(thread, running);
                 drop(state);
                 for item in &group.items {
                     item.entry.begin(now);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::admission::Newcomer;
 use super::{Class, Embedding, Refusal};
 use crate::encoder::FRAME_TOKENS;
 use crate::encoder::windowing::{Window, Windowed};
@@ -41,8 +42,7 @@ pub(super) struct GroupDone {
 impl Entry {
     pub(super) fn new(
         windowed: Windowed,
-        class: Class,
-        called: Duration,
+        newcomer: &Newcomer,
         deadline: Duration,
     ) -> (Self, Answer) {
         let (reply, answer) = oneshot::channel();
@@ -53,8 +53,8 @@ impl Entry {
         };
         let entry = Self {
             windowed,
-            class,
-            called,
+            class: newcomer.class,
+            called: newcomer.called,
             deadline,
             state: Mutex::new(state),
         };
@@ -71,10 +71,9 @@ impl Entry {
         self.windowed.windows.len()
     }
 
-    /// The tokens that the model will see of each window, special tokens included.
+    /// The tokens of each window.
     pub(super) fn window_tokens(&self) -> impl Iterator<Item = usize> {
-        let windows = self.windowed.windows.iter();
-        windows.map(|window| window.tokens.len() + FRAME_TOKENS)
+        window_tokens(&self.windowed)
     }
 
     pub(super) fn window(&self, index: usize) -> Window {
@@ -121,6 +120,12 @@ impl Entry {
     pub(super) fn refuse(&self, refusal: Refusal) {
         self.lock().answer(Err(refusal));
     }
+}
+
+/// The tokens that the model will see of each window, special tokens included.
+pub(super) fn window_tokens(windowed: &Windowed) -> impl Iterator<Item = usize> {
+    let windows = windowed.windows.iter();
+    windows.map(|window| window.tokens.len() + FRAME_TOKENS)
 }
 
 impl State {

@@ -58,6 +58,11 @@ impl Lines {
         }
     }
 
+    /// The windows that wait for an answer to somebody.
+    pub(super) fn interactive_windows(&self) -> usize {
+        self.interactive.items.len()
+    }
+
     pub(super) fn push(&mut self, entry: &Arc<Entry>) {
         let line = match entry.class {
             Class::Interactive => &mut self.interactive,

@@ -4,7 +4,9 @@ use futures_util::future::poll_immediate;
 
 use super::*;
 
+mod crowd;
 mod gate;
+mod load;
 
 use gate::{Order, Story, one_thread, wait_for};
 
