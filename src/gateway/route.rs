@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -135,12 +135,22 @@ fn respond(decided: &Decided, engine: &Engine, dialect: Inbound) -> Response {
                 explanation: Explanation::of(record),
                 drift: intent.and_then(|intent| engine.drift_of(&intent.name)),
             };
-            Json(explained).into_response()
+            written(&explained)
         }
         Err(error) => error::respond_in(dialect, error, &record.request_id),
     };
     headers::write(record, response.headers_mut());
     response
+}
+
+/// An answer of this JSON.
+fn written(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(problem) => error::respond(&Error::Internal {
+            detail: format!("a decision cannot be written: {problem}"),
+        }),
+    }
 }
 
 /// Decides on several prompts at once, each for itself.
@@ -165,7 +175,7 @@ pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming)
                 .collect()
                 .await;
             let decisions = decided.iter().map(OneOfMany::of).collect();
-            let body = Json(Decisions { decisions });
+            let body = written(&Decisions { decisions });
             ([("x-request-id", incoming.request_id)], body).into_response()
         }
         Err(error) => {
