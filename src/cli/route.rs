@@ -60,7 +60,7 @@ pub(super) fn run(
         return Err(Failure::Usage(error.to_string()));
     }
     if arguments.json {
-        reporter.json(&gateway::explanation(&decided.record))?;
+        reporter.json(&gateway::Explanation::of(&decided.record))?;
     } else {
         reporter.result(&explained(&decided.record))?;
     }

@@ -113,6 +113,15 @@ impl Messages {
         }
     }
 
+    /// The same, by whoever wrote the text and knows what stands in it.
+    #[must_use]
+    pub fn known_to_be(self, turns: Vec<Message>) -> Self {
+        Self {
+            turns: self.turns.known_to_be(turns),
+            ..self
+        }
+    }
+
     /// About how many tokens their texts have, with what stands around each. It is worked out once.
     pub fn tokens_estimate(&self) -> u64 {
         *self.tokens.get_or_init(|| {

@@ -12,7 +12,7 @@ use crate::domain::decision::{Decided, Out, Undecided, Weighed};
 use crate::domain::model::{Model, ModelId};
 use crate::domain::quantity::Moment;
 use crate::domain::record::TextUsed;
-use crate::domain::standing::{self, Standing};
+use crate::domain::standing::{self, Room, Standing};
 use crate::encoder::{Class, Embedding, Refusal};
 use crate::engine::error::KeyProblem;
 use crate::engine::ledger::Ledger;
@@ -246,6 +246,11 @@ impl Knowledge for Known<'_> {
             (Some(target), Some(place)) => target.state.standing(place, self.now),
             _ => Standing::default(),
         }
+    }
+
+    fn room(&self, id: ModelId) -> Room {
+        let target = self.plan.target(id);
+        target.map_or_else(Room::default, |target| target.state.room(self.now))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::chat::Usage;
 use crate::domain::event::{FailoverReason, Purpose};
-use crate::domain::model::Model;
+use crate::domain::model::Price;
 use crate::domain::quantity::{Moment, PicoUsd};
 use crate::domain::record::{Attempt, AttemptResult, Cost, as_millis};
 use crate::engine::standing::{Observed, Unsettled};
@@ -24,8 +24,8 @@ pub(super) struct EndedCall {
     pub(super) at: Moment,
     /// Whether the request's own time was over then.
     pub(super) time: OwnTime,
-    /// Who was asked.
-    pub(super) model: Model,
+    /// List price of who was asked, where it is known.
+    pub(super) price: Option<Price>,
     /// The route that the request was on.
     pub(super) place: Option<Place>,
     /// What was taken of the target's room.
@@ -70,7 +70,7 @@ impl EndedCall {
             .and_then(|(first_token, usage)| time_per_later_token(self.total, first_token, usage));
         attempt.usage = usage;
         attempt.tpot_ms = tpot.map(as_millis);
-        attempt.cost_usd = cost(&self.model, attempt.result, usage);
+        attempt.cost_usd = cost(self.price, attempt.result, usage);
         let ended = match fate(attempt, self.time) {
             Fate::Answered => Some(Ended::Answered(Took {
                 ttft: self.first_token,
@@ -163,8 +163,8 @@ const fn was_turned_away(result: AttemptResult) -> bool {
 
 /// What a call cost. One that was refused at the door cost nothing; one that broke in the middle may have
 /// cost something that nobody told us.
-fn cost(model: &Model, result: AttemptResult, usage: Option<Usage>) -> Cost {
-    match (usage, model.price) {
+fn cost(price: Option<Price>, result: AttemptResult, usage: Option<Usage>) -> Cost {
+    match (usage, price) {
         _ if was_turned_away(result) => Cost::Known(PicoUsd::ZERO),
         (Some(usage), Some(price)) => Cost::Known(price.of(usage)),
         _ => Cost::Unknown,

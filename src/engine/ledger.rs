@@ -351,7 +351,7 @@ impl Ledger {
                 self.deadline.since(now),
                 self.deadline.since(self.began),
             ),
-            model: call.model,
+            price: call.price,
             place,
             unsettled: call.permit.ended(),
         };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::domain::chat::{Chunk, OriginalRequest};
 use crate::domain::event::FailoverReason;
-use crate::domain::model::Model;
+use crate::domain::model::Price;
 use crate::domain::quantity::Moment;
 use crate::engine::plan::Target;
 use crate::engine::spent::Spent;
@@ -16,7 +16,8 @@ pub(super) struct OpenCall {
     pub(super) began: Moment,
     /// When its first token came, from its beginning.
     pub(super) first_token: Option<Duration>,
-    pub(super) model: Model,
+    /// List price of who is asked, where it is known.
+    pub(super) price: Option<Price>,
     pub(super) spent: Spent,
     /// Held until the call has ended, whatever ends it.
     pub(super) permit: Permit,
@@ -33,7 +34,7 @@ impl OpenCall {
         Self {
             began: now,
             first_token: None,
-            model: target.model.clone(),
+            price: target.model.price,
             spent: Spent::on(asked.clone(), target.overrides.as_ref().map(Arc::clone)),
             permit,
         }

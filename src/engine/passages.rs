@@ -81,13 +81,16 @@ fn passage(text: Cow<'_, str>, weight: f32) -> Passage {
 /// What a person said in a turn, without what a harness put there; `None` if nothing is left.
 fn spoken(text: &str) -> Option<Cow<'_, str>> {
     let mut rest = Cow::Borrowed(text);
-    for tag in NOISE_TAGS {
-        if let Some(without) = without_blocks(&rest, tag) {
-            rest = Cow::Owned(without);
+    // Most texts have neither sign, and nothing else in them is looked for.
+    if text.contains('<') {
+        for tag in NOISE_TAGS {
+            if let Some(without) = without_blocks(&rest, tag) {
+                rest = Cow::Owned(without);
+            }
         }
     }
     let is_noise = |line: &str| NOISE_LINES.contains(&line.trim());
-    if rest.lines().any(is_noise) {
+    if text.contains('[') && rest.lines().any(is_noise) {
         let kept: Vec<&str> = rest.lines().filter(|line| !is_noise(line)).collect();
         rest = Cow::Owned(kept.join("\n"));
     }

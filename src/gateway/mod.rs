@@ -8,6 +8,7 @@ mod count;
 mod embeddings;
 mod error;
 mod events;
+mod explanation;
 mod feedback;
 mod headers;
 mod health;
@@ -30,7 +31,8 @@ use crate::engine::{Engine, Error};
 
 pub use body::BODY_BYTES_MAX;
 pub use error::error_table;
-pub(crate) use route::{explanation, question};
+pub(crate) use explanation::Explanation;
+pub(crate) use route::question;
 
 /// Every path, over one engine.
 pub fn router(engine: Arc<Engine>) -> Router {

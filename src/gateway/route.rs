@@ -2,25 +2,27 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::centroids::drift::live::Figures;
 use crate::domain::caller::Tenant;
 use crate::domain::chat::Request;
-use crate::domain::record::Record;
 use crate::encoder::Class;
 use crate::engine::ledger::Ledger;
 use crate::engine::{Decided, Engine, Error};
 use crate::gateway::asked::DRY_RUN;
 use crate::gateway::body::parse;
+use crate::gateway::explanation::Explanation;
 use crate::gateway::incoming::Incoming;
 use crate::gateway::{error, headers};
-use crate::wire::Inbound;
+use crate::wire::{self, Inbound};
 
 /// Where batches are sent to.
 const BATCH: &str = "/v1/route/batch";
@@ -42,7 +44,7 @@ struct Prompt {
     #[serde(default)]
     text: Option<String>,
     #[serde(default)]
-    messages: Option<Box<serde_json::value::RawValue>>,
+    messages: Option<Box<RawValue>>,
     /// What chance says, to see a decision of the log again.
     #[serde(default)]
     seed: Option<u64>,
@@ -55,6 +57,38 @@ struct Batch {
     #[serde(default, alias = "assistant")]
     model: Option<String>,
     texts: Vec<String>,
+}
+
+/// The decision on one prompt.
+#[derive(Debug, Serialize)]
+struct Explained<'r> {
+    #[serde(flatten)]
+    explanation: Explanation<'r>,
+    /// How far the last prompts of the found intent are from its training rows.
+    drift: Option<Figures>,
+}
+
+/// The decisions on several.
+#[derive(Debug, Serialize)]
+struct Decisions<'r> {
+    decisions: Vec<OneOfMany<'r>>,
+}
+
+/// The decision on one of several prompts, or why there is none.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum OneOfMany<'r> {
+    Decided(Box<Explanation<'r>>),
+    Failed(Value),
+}
+
+impl<'r> OneOfMany<'r> {
+    fn of(decided: &'r Decided) -> Self {
+        match &decided.outcome {
+            Ok(()) => Self::Decided(Box::new(Explanation::of(&decided.record))),
+            Err(error) => Self::Failed(error::value(error)),
+        }
+    }
 }
 
 /// Decides on one prompt.
@@ -95,11 +129,28 @@ pub(super) async fn dry_run(
 fn respond(decided: &Decided, engine: &Engine, dialect: Inbound) -> Response {
     let record = &decided.record;
     let mut response = match &decided.outcome {
-        Ok(()) => Json(with_drift(explanation(record), record, engine)).into_response(),
+        Ok(()) => {
+            let intent = record.intent.as_ref();
+            let explained = Explained {
+                explanation: Explanation::of(record),
+                drift: intent.and_then(|intent| engine.drift_of(&intent.name)),
+            };
+            written(&explained)
+        }
         Err(error) => error::respond_in(dialect, error, &record.request_id),
     };
     headers::write(record, response.headers_mut());
     response
+}
+
+/// An answer of this JSON.
+fn written(value: &impl Serialize) -> Response {
+    match serde_json::to_vec(value) {
+        Ok(json) => ([(CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(problem) => error::respond(&Error::Internal {
+            detail: format!("a decision cannot be written: {problem}"),
+        }),
+    }
 }
 
 /// Decides on several prompts at once, each for itself.
@@ -107,7 +158,7 @@ pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming)
     // The batch itself leaves a record only if it cannot be read; else each of its prompts does.
     match read_batch(&engine, &incoming) {
         Ok((asked, texts)) => {
-            let decisions: Vec<Value> = stream::iter(texts.into_iter().enumerate())
+            let decided: Vec<Decided> = stream::iter(texts.into_iter().enumerate())
                 .map(|(position, text)| {
                     let id = format!("{}-{position}", incoming.request_id);
                     let mut ledger = Ledger::open(&engine, BATCH, id);
@@ -121,13 +172,10 @@ pub(super) async fn batch(State(engine): State<Arc<Engine>>, incoming: Incoming)
                     }
                 })
                 .buffered(IN_QUEUE_MAX)
-                .map(|decided| match &decided.outcome {
-                    Ok(()) => explanation(&decided.record),
-                    Err(error) => error::value(error),
-                })
                 .collect()
                 .await;
-            let body = Json(json!({ "decisions": decisions }));
+            let decisions = decided.iter().map(OneOfMany::of).collect();
+            let body = written(&Decisions { decisions });
             ([("x-request-id", incoming.request_id)], body).into_response()
         }
         Err(error) => {
@@ -163,14 +211,14 @@ fn assistant(engine: &Engine, tenant: &Tenant, asked: Option<String>) -> Result<
         return Ok(asked);
     }
     let plan = engine.plan();
-    let names = plan.assistants_of(tenant).map(|(name, _)| name.to_string());
-    let mut names: Vec<String> = names.collect();
-    let message = match names.len() {
-        1 => return Ok(names.remove(0)),
-        0 => "there is no assistant that you may ask".to_owned(),
+    let names = || plan.assistants_of(tenant).map(|(name, _)| name.as_str());
+    let mut first = names();
+    let message = match (first.next(), first.next()) {
+        (Some(only), None) => return Ok(only.to_owned()),
+        (None, _) => "there is no assistant that you may ask".to_owned(),
         _ => format!(
             "there are several assistants; name one in `model`: {}",
-            names.join(", ")
+            names().collect::<Vec<&str>>().join(", ")
         ),
     };
     Err(Error::Invalid {
@@ -182,7 +230,7 @@ fn assistant(engine: &Engine, tenant: &Tenant, asked: Option<String>) -> Result<
 fn request(asked: &str, prompt: Prompt) -> Result<Request, Error> {
     match (prompt.text, prompt.messages) {
         (Some(text), None) => question(asked, &text),
-        (None, Some(messages)) => read(&json!({ "model": asked, "messages": messages })),
+        (None, Some(messages)) => conversation(asked, &messages),
         (Some(_), Some(_)) => Err(Error::Invalid {
             param: Some("text".to_owned()),
             message: "give either `text` or `messages`, not both".to_owned(),
@@ -196,43 +244,11 @@ fn request(asked: &str, prompt: Prompt) -> Result<Request, Error> {
 
 /// A request that says no more than this text.
 pub(crate) fn question(asked: &str, text: &str) -> Result<Request, Error> {
-    read(&json!({ "model": asked, "messages": [{ "role": "user", "content": text }] }))
+    Ok(wire::question(asked, text)?)
 }
 
-fn read(request: &Value) -> Result<Request, Error> {
+/// A request that says no more than these messages.
+fn conversation(asked: &str, messages: &RawValue) -> Result<Request, Error> {
+    let request = json!({ "model": asked, "messages": messages });
     Ok(Inbound::OpenAi.read_request(request.to_string().as_bytes())?)
-}
-
-/// Adds how far the last prompts of the found intent are from its training rows.
-fn with_drift(mut explanation: Value, record: &Record, engine: &Engine) -> Value {
-    let drift = record
-        .intent
-        .as_ref()
-        .and_then(|intent| engine.drift_of(&intent.name));
-    explanation["drift"] = json!(drift);
-    explanation
-}
-
-/// A decision, as its caller reads it.
-pub(crate) fn explanation(record: &Record) -> Value {
-    let decision = record.decision.as_ref();
-    json!({
-        "request_id": record.request_id,
-        "assistant": record.assistant,
-        "route": decision.map(|decision| &decision.route),
-        "reason": decision.map(|decision| decision.reason),
-        "target": decision.map(|decision| &decision.target),
-        "chosen": decision.map(|decision| decision.chosen),
-        "propensity": decision.map(|decision| decision.propensity),
-        "seed": decision.and_then(|decision| decision.seed),
-        "candidates": decision.map(|decision| &decision.candidates),
-        "removed": decision.map(|decision| &decision.removed),
-        "intent": record.intent,
-        "complexity": record.complexity,
-        "text": record.text,
-        "encoder": record.encoder.as_ref(),
-        "centroid_digest": record.centroid_digest.as_ref(),
-        "config_digest": record.config_digest.as_ref(),
-        "timings": record.timings,
-    })
 }

@@ -19,8 +19,13 @@ pub trait Knowledge {
     /// The model at a position.
     fn model(&self, id: ModelId) -> Option<&Model>;
 
-    /// How it has done lately.
+    /// How it has done lately, and whether it can take one more call.
     fn standing(&self, id: ModelId) -> Standing;
+
+    /// Whether it can take one more call: all that is asked where nothing depends on how it has done.
+    fn room(&self, id: ModelId) -> Room {
+        self.standing(id).room
+    }
 }
 
 /// How a route answers.
@@ -181,7 +186,7 @@ pub fn choose(
             failover,
             guards,
         } => {
-            let candidates = gate.candidates(of, failover, guards);
+            let candidates = gate.candidates(of, failover, (strategy, guards));
             let incumbent = incumbent(ladder.incumbent, of, &candidates);
             let field = Field {
                 candidates,
@@ -235,8 +240,9 @@ impl<'a> Gate<'a> {
         &mut self,
         of: &[ModelId],
         failover: &[ModelId],
-        guards: &Guards,
+        (strategy, guards): (&Strategy, &Guards),
     ) -> Vec<Candidate<'a>> {
+        let looks_back = strategy.looks_back() || !guards.is_none();
         let budget = guards.cost.map(|guard| (guard.budget_model, Role::Budget));
         let choices = of.iter().map(|id| (*id, Role::Choice));
         let stand_ins = failover.iter().map(|id| (*id, Role::StandIn));
@@ -249,7 +255,14 @@ impl<'a> Gate<'a> {
             let Some(model) = self.admits(id) else {
                 continue;
             };
-            let standing = self.knowledge.standing(id);
+            let standing = if looks_back {
+                self.knowledge.standing(id)
+            } else {
+                Standing {
+                    room: self.knowledge.room(id),
+                    ..Standing::default()
+                }
+            };
             let mut weighed = Weighed::new(model.name.clone());
             weighed.out = (standing.room != Room::Free).then_some(Out::Full(standing.room));
             candidates.push(Candidate {

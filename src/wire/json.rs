@@ -191,8 +191,16 @@ impl<'a> Fields<'a> {
 
     /// Every value that a field is given, null included.
     pub(super) fn all(self, name: &str) -> impl Iterator<Item = Raw<'a>> {
-        let named = self.pairs().filter(move |(found, _)| is_name(*found, name));
-        named.map(|(_, value)| value)
+        let mut pairs = self.pairs();
+        std::iter::from_fn(move || {
+            // A loop, since it is compiled into each of those who look for a field, and there are dozens of names.
+            loop {
+                let (found, value) = pairs.next()?;
+                if is_name(found, name) {
+                    return Some(value);
+                }
+            }
+        })
     }
 
     /// The value of a field, for readers that must not fail on what they can do without: the last
@@ -203,6 +211,7 @@ impl<'a> Fields<'a> {
 }
 
 /// Whether a string says this.
+#[inline]
 fn is_name(found: Raw<'_>, name: &str) -> bool {
     let Some(place) = found.place() else {
         return false;

@@ -97,6 +97,11 @@ impl Malformed {
     }
 }
 
+/// A request that says no more than this text, in OpenAI's format.
+pub fn question(asked: &str, text: &str) -> Result<Request, Malformed> {
+    openai::question(asked, text)
+}
+
 /// What a text that was made here says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {

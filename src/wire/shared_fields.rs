@@ -19,19 +19,27 @@ pub(super) fn as_text(body: &[u8]) -> Result<&str, Malformed> {
     })
 }
 
+/// What to do where no assistant is named.
+const NAME_ONE: &str = "name the assistant that is to answer";
+
 /// The assistant that is asked, and where its name stands in the body, quotes included.
 pub(super) fn read_model(fields: &Fields<'_>) -> Result<(String, Range<usize>), Malformed> {
-    let remedy = "name the assistant that is to answer";
-    let value = required(fields, "model", remedy)?;
+    let value = required(fields, "model", NAME_ONE)?;
     let name = string(value).ok_or_else(|| {
         let message = format!("`model` is {}; give a string", describe(value));
         Malformed::new("model", message)
     })?;
-    if name.trim().is_empty() {
-        let message = format!("`model` is blank; {remedy}");
+    refuse_blank(&name)?;
+    Ok((name.into_owned(), value.span()))
+}
+
+/// A blank name cannot be an assistant's.
+pub(super) fn refuse_blank(model: &str) -> Result<(), Malformed> {
+    if model.trim().is_empty() {
+        let message = format!("`model` is blank; {NAME_ONE}");
         return Err(Malformed::new("model", message));
     }
-    Ok((name.into_owned(), value.span()))
+    Ok(())
 }
 
 /// Whether the answer is wanted piece by piece.

@@ -22,6 +22,15 @@ impl<T> InText<T> {
             known: OnceLock::new(),
         }
     }
+
+    /// The same, by whoever wrote the text and knows what stands in it.
+    #[must_use]
+    pub fn known_to_be(self, value: T) -> Self {
+        Self {
+            known: OnceLock::from(value),
+            ..self
+        }
+    }
 }
 
 impl<T> Deref for InText<T> {

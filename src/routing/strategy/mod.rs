@@ -152,6 +152,15 @@ impl Strategy {
         }
     }
 
+    /// Whether it looks at how targets have done lately.
+    pub const fn looks_back(&self) -> bool {
+        match self {
+            Self::Pinned | Self::Weighted(_) => false,
+            Self::Priority(priority) => priority.tpot_max.is_some(),
+            Self::Fastest(_) | Self::Cheapest(_) | Self::Score(_) => true,
+        }
+    }
+
     /// Whether it looks at what a request will cost or how long it will take.
     pub const fn looks_ahead(&self) -> bool {
         matches!(self, Self::Cheapest(_) | Self::Score(_))

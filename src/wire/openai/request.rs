@@ -6,12 +6,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::chat::{
-    Format, InText, Message, Messages, OriginalRequest, Request, Role, UsageReport,
+    Delivery, Format, InText, Message, Messages, Needs, OriginalRequest, Request, Role, UsageReport,
 };
 use crate::wire::Malformed;
 use crate::wire::json::{self, Document, Fields, Raw, Wanted, describe, string};
 use crate::wire::openai::needs::read_needs;
-use crate::wire::shared_fields::{as_text, read_delivery, read_model, required};
+use crate::wire::rewrite::quoted;
+use crate::wire::shared_fields::{as_text, read_delivery, read_model, refuse_blank, required};
 
 /// The schema that `response_format: {type: json_object}` stands for.
 const ANY_OBJECT: &str = r#"{"type":"object"}"#;
@@ -37,6 +38,35 @@ pub(crate) fn read_request(body: &[u8]) -> Result<Request, Malformed> {
             format: Format::OpenAi,
             text,
             model_span,
+            headers: Vec::new(),
+        },
+    })
+}
+
+/// A request that says no more than this text: what [`read_request`] would find in its body, which is written
+/// and not read.
+pub(crate) fn question(model: &str, text: &str) -> Result<Request, Malformed> {
+    refuse_blank(model)?;
+    let before = r#"{"model":"#;
+    let named = quoted(model);
+    let said = quoted(text);
+    let body = format!(r#"{before}{named},"messages":[{{"role":"user","content":{said}}}]}}"#);
+    let body: Arc<str> = body.into();
+    let turn = Message {
+        role: Role::User,
+        text: text.to_owned(),
+    };
+    Ok(Request {
+        model: model.to_owned(),
+        messages: Messages::in_text(Arc::clone(&body), messages_of).known_to_be(vec![turn]),
+        delivery: Delivery::Whole,
+        usage_report: UsageReport::Hidden,
+        schema: None,
+        needs: InText::of(Arc::clone(&body), read_needs).known_to_be(Needs::default()),
+        original: OriginalRequest {
+            format: Format::OpenAi,
+            text: body,
+            model_span: before.len()..before.len() + named.len(),
             headers: Vec::new(),
         },
     })

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::domain::chat::{Delivery, Request, Role, UsageReport};
-use crate::wire::{Inbound, LengthField, Malformed, Manners, Outbound, StreamUsage, Writing};
+use crate::wire::{
+    Inbound, LengthField, Malformed, Manners, Outbound, StreamUsage, Writing, question,
+};
 
 const OPENAI: Inbound = Inbound::OpenAi;
 
@@ -313,7 +315,27 @@ fn a_prompt_of_a_megabyte_and_one_of_nothing_are_both_read() {
     assert_eq!(request(&empty).messages[0].text, "");
 }
 
+#[test]
+fn a_question_to_nobody_is_refused_as_its_body_would_be() {
+    for model in ["", " \n"] {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": "hi" }] });
+        let read = OPENAI.read_request(body.to_string().as_bytes());
+        assert_eq!(question(model, "hi"), read);
+        assert!(read.is_err(), "{model:?}");
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_question_is_what_reading_its_body_would_find(model in "\\PC{0,20}x", text in ".{0,200}|max_tokens|\u{0}\"\n") {
+        let body = json!({ "model": model, "messages": [{ "role": "user", "content": text }] }).to_string();
+        let asked = question(&model, &text).unwrap();
+        let read = request(&body);
+        prop_assert_eq!(&asked, &read);
+        prop_assert_eq!(&*asked.original.text, body.as_str());
+        prop_assert_eq!(asked.tokens_estimate(), read.tokens_estimate());
+    }
+
     #[test]
     fn any_bytes_are_read_or_refused_and_never_panics(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = OPENAI.read_request(&body);
