@@ -1,6 +1,6 @@
 //! Makes the folder that ships from a model as its authors published it: matrices become 8-bit
 //! integers with one scale a row, and those that read a layer's normalised rows a factor for each input as well
-//! ([`smoothing`](super::smoothing)). That is a quarter of the size; everything else stays as it was.
+//! (`encoder/smoothing.rs`). That is a quarter of the size; everything else stays as it was.
 //!
 //! The same source gives the same bytes, so that anyone can make the shipped file again and compare.
 

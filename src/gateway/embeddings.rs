@@ -29,6 +29,9 @@ const INPUTS_MAX: usize = 2048;
 /// prompts that want a route out of the queue.
 const IN_QUEUE_MAX: usize = 16;
 
+/// The longest text that is taken for a question: some hundred tokens.
+const QUESTION_BYTES_MAX: usize = 400;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Ask {
@@ -117,16 +120,22 @@ async fn embeddings(engine: &Engine, plan: &Plan, body: &[u8]) -> Result<Value, 
         return Err(invalid(Some("dimensions"), message));
     }
     let texts = inputs(ask.input)?;
-    let class = match texts.len() {
-        1 => Class::Interactive,
-        _ => Class::Bulk,
-    };
+    let class = class_of(&texts);
     let embeddings: Vec<Embedding> = stream::iter(texts.into_iter().enumerate())
         .map(|(position, text)| embed_one(engine, position, text, class))
         .buffered(IN_QUEUE_MAX)
         .try_collect()
         .await?;
     Ok(answer(&identity.name, &embeddings, ask.encoding_format))
+}
+
+/// One short text is what somebody searches for. Several, or a long one, are documents, which are indexed: nobody
+/// sits before them, so they wait where a question would be refused.
+fn class_of(texts: &[String]) -> Class {
+    match texts {
+        [text] if text.len() <= QUESTION_BYTES_MAX => Class::Interactive,
+        _ => Class::Bulk,
+    }
 }
 
 async fn embed_one(
@@ -205,5 +214,18 @@ fn invalid(param: Option<&str>, message: String) -> Error {
     Error::Invalid {
         param: param.map(ToOwned::to_owned),
         message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_short_text_is_a_question_and_everything_else_is_bulk() {
+        let of = |length: usize| "a".repeat(length);
+        assert_eq!(class_of(&[of(400)]), Class::Interactive);
+        assert_eq!(class_of(&[of(401)]), Class::Bulk);
+        assert_eq!(class_of(&[of(1), of(1)]), Class::Bulk);
     }
 }
