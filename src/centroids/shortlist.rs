@@ -41,10 +41,14 @@ impl Shortlist {
         let foremost: Vec<usize> = intents.iter().map(|intent| intent.foremost).collect();
         let mut scores = scores_of(rows, &foremost, query);
         let least = highest(&scores, f32::MIN) - ERRORS * error;
-        let near = |(_, intent): &(&mut f32, &Intent<'_>)| least <= intent.estimate;
-        for (score, intent) in scores.iter_mut().zip(&intents).filter(near) {
-            let others: Vec<usize> = intent.rows_from(least).collect();
-            *score = highest(&scores_of(rows, &others, query), *score);
+        let near = intents.iter().enumerate();
+        let others: Vec<(usize, usize)> = near
+            .filter(|(_, intent)| least <= intent.estimate)
+            .flat_map(|(at, intent)| intent.rows_from(least).map(move |row| (at, row)))
+            .collect();
+        let chosen: Vec<usize> = others.iter().map(|(_, row)| *row).collect();
+        for ((intent, _), score) in others.iter().zip(scores_of(rows, &chosen, query)) {
+            scores[*intent] = scores[*intent].max(score);
         }
         scores
     }

@@ -193,12 +193,16 @@ fn table(values: &[f32; GROUP], in_units: f32) -> Table {
     /// Which choices have a value's sign below zero.
     const BELOW: [Table; GROUP] = {
         let mut below = [[0; 16]; GROUP];
-        let mut at = 0;
-        while at < GROUP * 16 {
-            if at % 16 >> (at / 16) & 1 == 0 {
-                below[at / 16][at % 16] = u8::MAX;
+        let mut value = 0;
+        while value < GROUP {
+            let mut choice = 0;
+            while choice < 16 {
+                if (choice >> value) & 1 == 0 {
+                    below[value][choice] = u8::MAX;
+                }
+                choice += 1;
             }
-            at += 1;
+            value += 1;
         }
         below
     };
@@ -293,7 +297,7 @@ mod tests {
                     prop_assert!(*entry <= 2 * ENTRY_ZERO && 2 * ENTRY_ZERO <= ENTRY_MAX);
                     let values = (0..GROUP).map(|bit| {
                         let value = query.get(at * GROUP + bit).copied().unwrap_or(0.0);
-                        if choice >> bit & 1 == 1 { value } else { -value }
+                        if (choice >> bit) & 1 == 1 { value } else { -value }
                     });
                     let counted = (f32::from(*entry) - f32::from(ENTRY_ZERO)) * tables.unit;
                     prop_assert!((values.sum::<f32>() - counted).abs() < 2.01 * tables.unit);
