@@ -11,7 +11,7 @@ fn levels() -> Vec<Level> {
 }
 
 /// The table of what four signs add.
-fn table_of(added: &[i8; 4]) -> Table {
+fn table_of(added: [i8; 4]) -> Table {
     std::array::from_fn(|choice| {
         let set = (0..4).filter(|sign| (choice >> sign) & 1 == 1);
         let sum: i8 = set.map(|sign: usize| added[sign]).sum();
@@ -92,7 +92,7 @@ proptest! {
         columns in prop::collection::vec(any::<[u8; 32]>(), 0..70),
         added in prop::collection::vec(prop::array::uniform4(-7_i8..=7), COLUMNS..20),
     ) {
-        let tables: Vec<Table> = added.iter().map(table_of).collect();
+        let tables: Vec<Table> = added.into_iter().map(table_of).collect();
         let tables = &tables[..tables.len() / COLUMNS * COLUMNS];
         for level in levels() {
             let mut found = vec![[u16::MAX; BLOCK]; columns.len() / tables.len()];
