@@ -128,9 +128,7 @@ pub(super) fn similarity(means: &Vectors, intent: usize, vector: &[f32]) -> f32 
 
 /// The highest cosine with the mean of any intent's rows.
 pub(super) fn nearest_mean(means: &Vectors, vector: &[f32]) -> f32 {
-    vector::scores(means, vector)
-        .into_iter()
-        .fold(-1.0, f32::max)
+    vector::highest(&vector::scores(means, vector), -1.0)
 }
 
 /// Rows and which intent each belongs to. An intent scores the highest of its rows' dot products with
@@ -252,11 +250,21 @@ impl Prototypes {
     }
 
     fn scores_of_all(&self, vector: &[f32]) -> Vec<f32> {
-        let products = vector::scores(&self.vectors, vector);
-        let mut biased = products.iter().zip(&self.bias).map(|(it, bias)| it + bias);
-        // `max` drops a NaN, so that a broken vector is far from everything.
-        let highest = |n_rows: &usize| biased.by_ref().take(*n_rows).fold(SCORE_MIN, f32::max);
-        self.n_of_intent.iter().map(highest).collect()
+        let mut scores = vector::scores(&self.vectors, vector);
+        for (score, bias) in scores.iter_mut().zip(&self.bias) {
+            // `max` drops a NaN, so that a broken vector is far from everything.
+            *score = (*score + bias).max(SCORE_MIN);
+        }
+        if self.n_of_intent.len() == scores.len() {
+            return scores;
+        }
+        let mut behind = &scores[..];
+        let own = self.n_of_intent.iter().map(|n_rows| {
+            let own;
+            (own, behind) = behind.split_at(*n_rows);
+            vector::highest(own, SCORE_MIN)
+        });
+        own.collect()
     }
 
     /// What each intent scores, for many prompts at once: a row a prompt.
@@ -294,14 +302,10 @@ pub(super) struct Odds {
 
 impl Odds {
     pub(super) fn of(scores: &[f32], most: f32, temperature: f32) -> Self {
-        let sum = scores
-            .iter()
-            .map(|score| ((score - most) / temperature).exp())
-            .sum();
         Self {
             most,
             temperature,
-            sum,
+            sum: vector::sum_of_powers(scores, most, temperature),
         }
     }
 
@@ -342,6 +346,10 @@ impl Ranking {
 
     /// Lets a newcomer take its place behind all that score at least as much.
     fn admit(&mut self, newcomer: Ranked) {
+        let [.., last] = self.places;
+        if last.is_some_and(|last| newcomer.score <= last.score) {
+            return;
+        }
         let mut displaced = Some(newcomer);
         for place in &mut self.places {
             let moves_in = match (&displaced, &*place) {

@@ -11,8 +11,8 @@ use hnsw_rs::hnsw::Hnsw;
 
 use crate::vector::Vectors;
 
-/// Rows from which a graph is made: a look at as many sketches takes half a millisecond. At 10,000 rows the
-/// graph takes twice as long as the look, and seconds of the start.
+/// Rows from which a graph is made: a look at as many sketches takes a quarter of a millisecond. At 10,000 rows
+/// the graph takes three times as long as the look, and seconds of the start.
 const ROWS_MIN: usize = 131_072;
 
 /// Edges of a row. More find better and take more memory; 24 is what the paper has for such lengths.

@@ -85,12 +85,23 @@ pub fn norm(vector: &[f32]) -> f32 {
     dot(vector, vector).sqrt()
 }
 
+/// What a value of a unit vector counts from: two that are at least this have a product of full precision.
+const VALUE_MIN: f32 = 1.1e-19;
+
 /// Scales to length 1. A zero vector, which has no direction, stays as it is.
+///
+/// Values that count for nothing become zero. Models have them (two of `MiniLM`'s 384 are 10⁻³² in every
+/// text), and processors take as long over products that are too small for a float as over ten others.
 pub fn normalise(vector: &mut [f32]) {
     let length = norm(vector);
     if 0.0 < length {
         for value in vector {
-            *value /= length;
+            let scaled = *value / length;
+            *value = if scaled.abs() < VALUE_MIN {
+                0.0
+            } else {
+                scaled
+            };
         }
     }
 }
@@ -120,6 +131,31 @@ pub fn scores(rows: &Vectors, query: &[f32]) -> Vec<f32> {
     let mut scores = vec![0.0; rows.len()];
     kernel::dots(Level::detect(), rows.as_flat(), query, &mut scores);
     scores
+}
+
+/// The dot product of some of the rows with a query that is as long, each the same as [`dot`] gives.
+pub fn scores_of(rows: &Vectors, chosen: &[usize], query: &[f32]) -> Vec<f32> {
+    let length = rows.dimensions();
+    let row = |at: &usize| &rows.as_flat()[at * length..(at + 1) * length];
+    let chosen: Vec<&[f32]> = chosen.iter().map(row).collect();
+    let mut scores = vec![0.0; chosen.len()];
+    kernel::dots_of(Level::detect(), &chosen, query, &mut scores);
+    scores
+}
+
+/// The highest value that is a number, and at least `least`.
+pub fn highest(values: &[f32], least: f32) -> f32 {
+    kernel::highest(Level::detect(), values, least)
+}
+
+/// The place of the first value that is at least `least`.
+pub fn first_from(values: &[f32], least: f32) -> Option<usize> {
+    kernel::first_from(Level::detect(), values, least)
+}
+
+/// The sum of the exponentials of how far values lie from the highest of them, in such units.
+pub fn sum_of_powers(values: &[f32], most: f32, unit: f32) -> f32 {
+    kernel::sum_of_powers(Level::detect(), values, most, unit)
 }
 
 #[cfg(test)]
@@ -153,6 +189,14 @@ mod tests {
         let mut zero = [0.0; 4];
         normalise(&mut zero);
         assert!(norm(&zero).abs() < f32::EPSILON);
+    }
+
+    #[test]
+    fn values_that_count_for_nothing_become_zero() {
+        let mut vector = [3.0, -2e-32, 4.0, 1e-18];
+        normalise(&mut vector);
+        assert_eq!(vector[..3], [0.6, 0.0, 0.8]);
+        assert!((1e-19..3e-19).contains(&vector[3]), "small, but it counts");
     }
 
     #[test]
