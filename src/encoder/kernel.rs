@@ -8,7 +8,7 @@
 //! Levels that fuse multiplication and addition give the same bits: the integers are exact, and every float
 //! is rounded in the same steps, in lanes of sixteen whatever the registers hold. Where nothing
 //! fuses, floats are rounded once more, an integer here and there becomes its neighbour, and vectors
-//! differ by what 8 bits cost anyway.
+//! differ by what the integers cost anyway.
 
 #![expect(
     clippy::inline_always,

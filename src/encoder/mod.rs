@@ -3,7 +3,7 @@
 //! A text is tokenised on its caller's side ([`Encoder::tokenise`]), cut in windows that the model
 //! can see at once ([`windowing`]), encoded in groups that are formed over all callers ([`queue`]), and
 //! pooled back to one vector. [`Encoder`] is the seam: on a CPU the layers of a BERT are ours, with
-//! weights and activations of 8 bits; candle runs those that do not suit, the GPUs, and the reference
+//! weights of 8 bits and activations of 7; candle runs those that do not suit, the GPUs, and the reference
 //! that ours are held against.
 
 mod candle;

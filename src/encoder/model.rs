@@ -63,7 +63,7 @@ impl Bert {
         let is_native =
             kernel != Some(Kernel::Candle) && device.is_cpu() && NativeLayers::suit(&files.config);
         let layers = if is_native {
-            let factors = input_factors(&parameters, &files.config, tokeniser.frame())?;
+            let factors = input_factors(&parameters, &files.config, tokeniser.frame(), level)?;
             smooth(&mut parameters.layers, &factors);
             Layers::Native(NativeLayers::pack(level, &parameters.layers, heads))
         } else {

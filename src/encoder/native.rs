@@ -1,4 +1,4 @@
-//! The layers on the CPU, in one pass over buffers of our own, with weights and activations of 8 bits.
+//! The layers on the CPU, in one pass over buffers of our own, with weights of 8 bits and activations of 7.
 //!
 //! A general tensor library allocates for every operation, repacks both operands of every product
 //! and divides each among all threads; for prompts of ten tokens that is most of the time. Here the
@@ -45,6 +45,9 @@ struct NarrowPart {
 /// The most inputs of such a part: few enough that a panel of its weights stays in the first-level cache.
 const PART_INPUTS_MAX: usize = 384;
 
+/// What the inputs of a part are a multiple of: the panels of every layout end there.
+const PART_UNIT: usize = Layout::WideQuads.columns();
+
 /// What a group is computed in; it grows to the largest one.
 struct Buffers {
     activations: Activations,
@@ -74,16 +77,6 @@ impl Buffers {
 pub(super) struct Largest {
     pub(super) attend: Vec<f32>,
     pub(super) widen: Vec<f32>,
-}
-
-fn largest(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut largest = vec![0.0_f32; width];
-    for row in rows.chunks_exact(width.max(1)) {
-        for (largest, value) in largest.iter_mut().zip(row) {
-            *largest = largest.max(value.abs());
-        }
-    }
-    largest
 }
 
 impl NativeLayers {
@@ -228,6 +221,16 @@ impl NativeLayers {
     }
 }
 
+fn largest(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut largest = vec![0.0_f32; width];
+    for row in rows.chunks_exact(width.max(1)) {
+        for (largest, value) in largest.iter_mut().zip(row) {
+            *largest = largest.max(value.abs());
+        }
+    }
+    largest
+}
+
 fn multiply(
     level: Level,
     rows: &Activations,
@@ -239,15 +242,15 @@ fn multiply(
     kernel::product(level, rows, Part { linear, panels }, effect, out);
 }
 
-/// Cuts the inputs in nearly equal parts, of whole panels of what gives them. The first part adds the bias.
+/// Cuts the inputs in nearly equal parts, at the same places for every layout: each part has its own scale. The
+/// first part adds the bias.
 fn pack_narrow(layout: Layout, narrow: &Linear) -> Vec<NarrowPart> {
     let depth = narrow.inputs();
-    let panels = depth / layout.columns();
+    let units = depth / PART_UNIT;
     let parts = depth.div_ceil(PART_INPUTS_MAX);
     let quantised = narrow.weights.quantised();
     let parts = (0..parts).map(|part| {
-        let panels = panels * part / parts..panels * (part + 1) / parts;
-        let inputs = panels.start * layout.columns()..panels.end * layout.columns();
+        let inputs = units * part / parts * PART_UNIT..units * (part + 1) / parts * PART_UNIT;
         let rows = quantised.integers.chunks_exact(depth);
         let integers: Vec<i8> = rows
             .flat_map(|row| row[inputs.clone()].iter().copied())
@@ -264,8 +267,9 @@ fn pack_narrow(layout: Layout, narrow: &Linear) -> Vec<NarrowPart> {
             bias: &bias,
             input_factors: factors.map(|it| &it[inputs.clone()]),
         };
+        let columns = layout.columns();
         NarrowPart {
-            panels,
+            panels: inputs.start / columns..inputs.end / columns,
             linear: PackedLinear::pack(layout, inputs.len(), &unpacked),
         }
     });

@@ -80,10 +80,19 @@ impl Layer {
         let head_length = hidden / config.num_attention_heads;
         let mut query = square("attention.self.query")?;
         query.scale(as_float(head_length).sqrt().recip());
+        let (key, value) = (
+            square("attention.self.key")?,
+            square("attention.self.value")?,
+        );
+        for linear in [&key, &value] {
+            if linear.weights.input_factors() != query.weights.input_factors() {
+                return Err(weights.unlike_factors(&name("attention.self")));
+            }
+        }
         Ok(Self {
             query,
-            key: square("attention.self.key")?,
-            value: square("attention.self.value")?,
+            key,
+            value,
             gather: square("attention.output.dense")?,
             gather_norm: read_norm(weights, config, &name("attention.output.LayerNorm"))?,
             widen: Linear::read(weights, &name("intermediate.dense"), wide, hidden)?,

@@ -2,7 +2,8 @@
 //! integers with one scale a row, and those that read a layer's normalised rows a factor for each input as well
 //! (`encoder/smoothing.rs`). That is a quarter of the size; everything else stays as it was.
 //!
-//! The same source gives the same bytes, so that anyone can make the shipped file again and compare.
+//! The same source gives the same bytes on processors that fuse multiplication and addition (x86-64 with AVX2,
+//! 64-bit Arm), so that anyone can make the shipped file again and compare.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,7 +14,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Serialize;
 
 use super::Error;
-use super::kernel::{TWO_STEPS_MAX, two_steps_sum};
+use super::kernel::{Level, TWO_STEPS_MAX, two_steps_sum};
 use super::manifest::{
     CONFIG_FILE, FORMAT, MANIFEST_FILE, Manifest, Origin, Quantisation, TOKENISER_FILE,
     WEIGHTS_FILE, sha256,
@@ -29,6 +30,9 @@ const INTEGER_MAX: f32 = 127.0;
 
 /// What the forward pass never reads: a head that was trained for another task, and the numbers 0, 1, 2 ….
 const LEFT_OUT: [&str; 2] = ["pooler.", "position_ids"];
+
+/// What the names of the layers' tensors have in common, before the layer's number.
+const LAYERS: &str = "encoder.layer.";
 
 /// Who made a model and on which terms, for the manifest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,7 +77,7 @@ pub fn quantise_model(source_dir: &Path, out_dir: &Path, source: Source) -> Resu
     let frame = Tokeniser::parse(&tokeniser_path, tokeniser.clone().into())?.frame();
     let weights = Weights::parse(&weights_path, &original)?;
     let parameters = Parameters::read(&weights, &published.config)?;
-    let factors = input_factors(&parameters, &published.config, frame)?;
+    let factors = input_factors(&parameters, &published.config, frame, Level::best())?;
     let quantised = quantise_weights(&weights_path, &original, &factors)?;
 
     let files = [
@@ -98,7 +102,11 @@ pub fn quantise_model(source_dir: &Path, out_dir: &Path, source: Source) -> Resu
         dimensions: published.config.hidden_size,
         pooling: published.pooling,
         window_tokens: published.window_tokens,
-        quantisation: Quantisation::Int8PerRowAndInput,
+        quantisation: if factors.is_empty() {
+            Quantisation::Int8PerRow
+        } else {
+            Quantisation::Int8PerRowAndInput
+        },
         files: digests,
     };
     write_manifest(&out_dir.join(MANIFEST_FILE), &manifest)?;
@@ -168,9 +176,6 @@ fn quantise_weights(
     })
 }
 
-/// What the names of the layers' tensors have in common, before the layer's number.
-const LAYERS: &str = "encoder.layer.";
-
 /// The factors of the inputs of the matrix of this name, if it has any.
 fn factors_of<'factors>(name: &str, factors: &'factors [LayerFactors]) -> Option<&'factors [f32]> {
     let (_, rest) = name.split_once(LAYERS)?;
@@ -237,7 +242,7 @@ pub(super) fn quantise_rows(values: &[f32], columns: usize) -> QuantisedRows {
 }
 
 /// The weights of a product: their columns are divided by the factors, and where the largest integers of a row
-/// would leave no room to add up two steps of the product in 16 bits, the row's integers are all a little
+/// would leave no room to add up two steps of the product in 16 bits, the row's integers are all
 /// smaller.
 pub(super) fn quantise_linear(
     values: &[f32],
@@ -256,7 +261,9 @@ pub(super) fn quantise_linear(
             if sum <= TWO_STEPS_MAX {
                 return quantised;
             }
-            scale *= as_float(sum) / as_float(TWO_STEPS_MAX);
+            let wider = scale * (as_float(sum) / as_float(TWO_STEPS_MAX));
+            // Among the smallest floats a factor may round to nothing.
+            scale = wider.max(scale.next_up());
         }
     });
     collect(rows)
@@ -383,6 +390,13 @@ mod tests {
         for (value, integer) in row.iter().zip(&quantised.integers) {
             assert!((value - f32::from(*integer) * quantised.scales[0]).abs() < 0.01);
         }
+    }
+
+    #[test]
+    fn a_row_of_the_smallest_floats_is_quantised_too() {
+        let row = [f32::from_bits(75); 8];
+        let quantised = quantise_linear(&row, 8, None);
+        assert!(two_steps_sum(&quantised.integers) <= TWO_STEPS_MAX);
     }
 
     #[test]

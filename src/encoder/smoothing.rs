@@ -32,17 +32,17 @@ pub(super) struct LayerFactors {
 }
 
 /// The factors of a model whose weights are floats; none for one whose weights are integers already, or whose
-/// layers are not ours.
+/// layers are not ours. Levels that fuse find the same.
 pub(super) fn input_factors(
     parameters: &Parameters,
     config: &Config,
     frame: [u32; FRAME_TOKENS],
+    level: Level,
 ) -> Result<Vec<LayerFactors>, Error> {
     let weights: Option<Vec<_>> = parameters.layers.iter().map(largest_weights).collect();
     let Some(weights) = weights.filter(|_| NativeLayers::suit(config)) else {
         return Ok(Vec::new());
     };
-    let level = Level::best();
     let (mut hidden, mut lengths) = (Vec::new(), Vec::new());
     for sequence in sequences(config, frame) {
         lengths.push(sequence.len());

@@ -94,6 +94,14 @@ impl Matrix {
         }
     }
 
+    /// The factor of each column, if there are any.
+    pub(super) fn input_factors(&self) -> Option<&[f32]> {
+        match &self.values {
+            Values::Float(_) => None,
+            Values::Int8 { input_factors, .. } => input_factors.as_deref(),
+        }
+    }
+
     /// The largest magnitude of each column, if the values are floats.
     pub(super) fn largest_of_columns(&self) -> Option<Vec<f32>> {
         let Values::Float(values) = &self.values else {
@@ -216,7 +224,7 @@ impl<'bytes> Weights<'bytes> {
             Some(factor) => Err(Error::Damaged {
                 path: self.path.clone(),
                 detail: format!(
-                    "the tensor \"{name}\" has the factor {factor}, which is not positive"
+                    "the tensor \"{name}\" has the factor {factor}, expected a normal number above 0"
                 ),
             }),
         }
@@ -246,6 +254,17 @@ impl<'bytes> Weights<'bytes> {
             expected: shape.to_vec(),
             found: tensor.shape().to_vec(),
         })
+    }
+
+    /// Matrices that read the same rows must agree on what the rows are multiplied by.
+    pub(super) fn unlike_factors(&self, part: &str) -> Error {
+        Error::Unsupported {
+            path: self.path.clone(),
+            detail: format!(
+                "the query, key and value of \"{part}\" have different input factors; make the file again \
+                 with `semroute models quantize`"
+            ),
+        }
     }
 
     fn stored_as(&self, name: &str, dtype: Dtype) -> Error {

@@ -144,7 +144,8 @@ impl Fit {
         }
         let square = dot(row, row);
         let factor = square / along_signs;
-        let lost = factor * factor * count(row.len()) - square;
+        // Rounding may put it a little below zero.
+        let lost = (factor * factor * count(row.len()) - square).max(0.0);
         Self { factor, lost }
     }
 }

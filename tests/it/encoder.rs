@@ -166,7 +166,7 @@ fn every_kernel_of_this_machine_gives_nearly_the_vectors_of_floats_and_those_tha
             if kernel != Kernel::Portable || ENCODER.identity().kernel == "int8-portable" {
                 assert_eq!(row, own, "{kernel}");
             }
-            // The tokens mean nothing, which is harder on 8 bits than language is.
+            // The tokens mean nothing, which is harder on integers than language is.
             assert!(0.98 < dot(row, float), "{kernel}: {}", dot(row, float));
         }
     }

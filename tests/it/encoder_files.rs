@@ -5,7 +5,7 @@ use std::path::Path;
 
 use semroute::encoder::manifest::{MANIFEST_FILE, Manifest, WEIGHTS_FILE};
 use semroute::encoder::quantise::{Source, quantise_model};
-use semroute::encoder::{DevicePreference, ModelSource, Settings, Window, open};
+use semroute::encoder::{DevicePreference, Kernel, ModelSource, Settings, Window, open};
 use semroute::vector::dot;
 
 use crate::encoder::{ENCODER, open_folder, shipped};
@@ -161,12 +161,92 @@ fn quantising_gives_the_same_bytes_each_time_and_refuses_what_is_quantised_alrea
     assert!(again.unwrap_err().to_string().contains("expected F32"));
 }
 
-/// A model of one layer with weights that follow from their places, in the form of the Hub.
+#[test]
+fn a_published_model_is_smoothed_when_it_is_loaded_and_when_it_is_quantised() {
+    // A middle that is cut in two unequal parts.
+    let published = published_model(64, 416);
+    let folder = tempfile::tempdir().unwrap();
+    let quantised = folder.path().join("quantised");
+    let source = Source {
+        name: "small".to_owned(),
+        url: String::new(),
+        licence: String::new(),
+    };
+    quantise_model(published.path(), &quantised, source).unwrap();
+    let weights = fs::read(quantised.join("model.safetensors")).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&weights).unwrap();
+    let factors = |part: &str| {
+        let name = format!("encoder.layer.0.{part}.weight.input_factor");
+        tensors.tensor(&name).map(|tensor| tensor.data().to_vec())
+    };
+    let query = factors("attention.self.query").unwrap();
+    assert_eq!(query, factors("attention.self.value").unwrap());
+    assert!(
+        query != 1.0_f32.to_le_bytes().repeat(64),
+        "nothing was smoothed"
+    );
+    assert!(factors("output.dense").is_err());
+
+    let windows = [vec![5, 6, 7, 8], vec![2_000; 17], (900..920).collect()];
+    let windows = windows.map(|tokens| Window { tokens });
+    let by = |folder: &Path, kernel| {
+        let encoder = open(Settings {
+            model: ModelSource::Path(folder.to_owned()),
+            device: DevicePreference::Cpu,
+            kernel,
+        });
+        encoder.unwrap().encode(&windows).unwrap()
+    };
+    let floats = by(published.path(), Some(Kernel::Candle));
+    for vectors in [
+        by(published.path(), None),
+        by(published.path(), Some(Kernel::Portable)),
+        by(&quantised, None),
+        by(&quantised, Some(Kernel::Portable)),
+        by(&quantised, Some(Kernel::Candle)),
+    ] {
+        for (row, float) in vectors.rows().zip(floats.rows()) {
+            assert!(0.995 < dot(row, float), "{}", dot(row, float));
+        }
+    }
+}
+
+#[test]
+fn queries_keys_and_values_must_agree_on_their_factors() {
+    let folder = tempfile::tempdir().unwrap();
+    let source = Source {
+        name: "small".to_owned(),
+        url: String::new(),
+        licence: String::new(),
+    };
+    quantise_model(published_model(64, 416).path(), folder.path(), source).unwrap();
+    fs::remove_file(folder.path().join(MANIFEST_FILE)).unwrap();
+    let path = folder.path().join("model.safetensors");
+    let bytes = fs::read(&path).unwrap();
+    let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let dropped = "encoder.layer.0.attention.self.key.weight.input_factor";
+    let kept = tensors.iter().filter(|(name, _)| *name != dropped);
+    let kept: Vec<_> = kept.collect();
+    let file = safetensors::serialize(kept, None).unwrap();
+    fs::write(&path, file).unwrap();
+    let problem = open_folder(folder.path())
+        .map(|_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(problem.contains("different input factors"), "{problem}");
+}
+
+/// A model of a shape that only candle computes.
 pub(crate) fn tiny_model() -> tempfile::TempDir {
+    published_model(16, 32)
+}
+
+/// A model of one layer and two heads with weights that follow from their places, in the form of the Hub.
+fn published_model(hidden: usize, wide: usize) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let config = serde_json::json!({
-        "model_type": "bert", "hidden_act": "gelu", "hidden_size": 16, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32,
+        "model_type": "bert", "hidden_act": "gelu", "hidden_size": hidden, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "intermediate_size": wide, "max_position_embeddings": 32,
         "type_vocab_size": 2, "vocab_size": 30522, "layer_norm_eps": 1e-12,
     });
     fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
@@ -177,27 +257,31 @@ pub(crate) fn tiny_model() -> tempfile::TempDir {
     .unwrap();
     let attention = "encoder.layer.0.attention";
     let linears = [
-        (format!("{attention}.self.query"), 16, 16),
-        (format!("{attention}.self.key"), 16, 16),
-        (format!("{attention}.self.value"), 16, 16),
-        (format!("{attention}.output.dense"), 16, 16),
-        ("encoder.layer.0.intermediate.dense".to_owned(), 32, 16),
-        ("encoder.layer.0.output.dense".to_owned(), 16, 32),
+        (format!("{attention}.self.query"), hidden, hidden),
+        (format!("{attention}.self.key"), hidden, hidden),
+        (format!("{attention}.self.value"), hidden, hidden),
+        (format!("{attention}.output.dense"), hidden, hidden),
+        (
+            "encoder.layer.0.intermediate.dense".to_owned(),
+            wide,
+            hidden,
+        ),
+        ("encoder.layer.0.output.dense".to_owned(), hidden, wide),
     ];
     let mut tensors: Vec<(String, Vec<usize>)> = vec![
         (
             "embeddings.word_embeddings.weight".to_owned(),
-            vec![30_522, 16],
+            vec![30_522, hidden],
         ),
         (
             "embeddings.position_embeddings.weight".to_owned(),
-            vec![32, 16],
+            vec![32, hidden],
         ),
         (
             "embeddings.token_type_embeddings.weight".to_owned(),
-            vec![2, 16],
+            vec![2, hidden],
         ),
-        ("pooler.dense.weight".to_owned(), vec![16, 16]),
+        ("pooler.dense.weight".to_owned(), vec![hidden, hidden]),
     ];
     for (name, outputs, inputs) in linears {
         tensors.push((format!("{name}.weight"), vec![outputs, inputs]));
@@ -208,8 +292,8 @@ pub(crate) fn tiny_model() -> tempfile::TempDir {
         &format!("{attention}.output"),
         "encoder.layer.0.output",
     ] {
-        tensors.push((format!("{place}.LayerNorm.weight"), vec![16]));
-        tensors.push((format!("{place}.LayerNorm.bias"), vec![16]));
+        tensors.push((format!("{place}.LayerNorm.weight"), vec![hidden]));
+        tensors.push((format!("{place}.LayerNorm.bias"), vec![hidden]));
     }
     let bytes = tensors
         .iter()

@@ -67,15 +67,15 @@ fn add<const ROWS: usize, const STEPS: usize>(
     let ones = _mm256_set1_epi16(1);
     for row in 0..ROWS {
         for half in 0..2 {
-            let mut pairs = _mm256_setzero_si256();
+            let mut sums_16 = _mm256_setzero_si256();
             for step in 0..STEPS {
                 let inputs = _mm256_set1_epi32(units[step][row].cast_signed());
                 let (halves, _) = weights[step].as_chunks::<32>();
                 let products = _mm256_maddubs_epi16(inputs, load(&halves[half]));
-                pairs = _mm256_add_epi16(pairs, products);
+                sums_16 = _mm256_add_epi16(sums_16, products);
             }
-            let quads = _mm256_madd_epi16(pairs, ones);
-            sums[row][half] = _mm256_add_epi32(sums[row][half], quads);
+            let sums_32 = _mm256_madd_epi16(sums_16, ones);
+            sums[row][half] = _mm256_add_epi32(sums[row][half], sums_32);
         }
     }
 }

@@ -23,6 +23,13 @@ use super::lanes::{Avx2Lanes, Avx512Lanes};
 use super::lanes::{Lanes, PortableLanes, multiply_add};
 use super::{Instructions, Level, Tiles, by_rows, operation};
 
+/// The largest integer of an activation.
+const ACTIVATION_MAX: f32 = 127.0;
+
+/// The most that the positive weights of two steps may add up to, and likewise the negative ones, so that
+/// their products with activations fit in 16 bits.
+pub(in crate::encoder) const TWO_STEPS_MAX: i32 = i16::MAX as i32 / 127;
+
 /// How many integers of one row or column lie together: what one instruction adds up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::encoder) enum Layout {
@@ -62,9 +69,41 @@ impl Layout {
     }
 }
 
-/// The most that the positive weights of two steps may add up to, and likewise the negative ones, so that
-/// their products with activations fit in 16 bits.
-pub(in crate::encoder) const TWO_STEPS_MAX: i32 = i16::MAX as i32 / 127;
+/// The weights of `y = W x + b`, packed for a layout.
+pub(in crate::encoder) struct PackedLinear {
+    layout: Layout,
+    depth: usize,
+    /// `[panel][step][column][together]`.
+    panels: Vec<u8>,
+    /// The scale of each column.
+    scales: Vec<f32>,
+    /// The sum of each column's weights.
+    sums: Vec<f32>,
+    bias: Vec<f32>,
+    input_factors: Option<Vec<f32>>,
+    #[cfg(target_arch = "x86_64")]
+    room: Room,
+}
+
+/// Whether what two steps of a column add up to stays within 16 bits, whatever the activations.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Room {
+    OneStep,
+    TwoSteps,
+}
+
+#[cfg(target_arch = "x86_64")]
+impl Room {
+    fn of(depth: usize, integers: &[i8]) -> Self {
+        let mut columns = integers.chunks_exact(depth.max(1));
+        if columns.all(|column| two_steps_sum(column) <= TWO_STEPS_MAX) {
+            Self::TwoSteps
+        } else {
+            Self::OneStep
+        }
+    }
+}
 
 /// The largest sums of positive and of negative weights that AVX2 adds up in one 16-bit lane in two steps: of
 /// four weights, two that lie together and the two of the same place in the next step.
@@ -83,45 +122,6 @@ pub(in crate::encoder) fn two_steps_sum(column: &[i8]) -> i32 {
         sum(1).max(sum(-1))
     });
     sums.max().unwrap_or(0)
-}
-
-#[cfg(target_arch = "x86_64")]
-impl Room {
-    fn of(depth: usize, integers: &[i8]) -> Self {
-        let mut columns = integers.chunks_exact(depth.max(1));
-        if columns.all(|column| two_steps_sum(column) <= TWO_STEPS_MAX) {
-            Self::TwoSteps
-        } else {
-            Self::OneStep
-        }
-    }
-}
-
-/// The weights of `y = W x + b`, packed for a layout.
-pub(in crate::encoder) struct PackedLinear {
-    layout: Layout,
-    depth: usize,
-    /// `[panel][step][column][together]`.
-    panels: Vec<u8>,
-    /// The scale of each column.
-    scales: Vec<f32>,
-    /// The sum of each column's weights.
-    sums: Vec<f32>,
-    bias: Vec<f32>,
-    input_factors: Option<Vec<f32>>,
-    #[cfg(target_arch = "x86_64")]
-    room: Room,
-}
-
-/// The largest integer of an activation.
-const ACTIVATION_MAX: f32 = 127.0;
-
-/// Whether what two steps of a column add up to stays within 16 bits, whatever the activations.
-#[cfg(target_arch = "x86_64")]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Room {
-    OneStep,
-    TwoSteps,
 }
 
 /// Weights as they are stored: the integers of an output lie together.
@@ -183,7 +183,7 @@ impl PackedLinear {
     }
 }
 
-/// Rows as 8-bit integers, in tiles: `[tile][step][row]`, each unit what lies together of a row.
+/// Rows as integers of seven bits, in tiles: `[tile][step][row]`, each unit what lies together of a row.
 pub(in crate::encoder) struct Activations {
     layout: Layout,
     rows_max: usize,
@@ -311,7 +311,7 @@ pub(super) fn quantise_body<L: Lanes>(
 fn nearest<L: Lanes>(value: f32, inverse: f32) -> u32 {
     // Adding 1.5 × 2²³ rounds to a whole number and leaves it in the lowest bits.
     const ROUNDER: f32 = 12_582_912.0;
-    multiply_add::<L>(value, inverse, ROUNDER).to_bits() & 0xff
+    multiply_add::<L>(value, inverse, ROUNDER).to_bits() & 0x7f
 }
 
 /// What is done with a product.
