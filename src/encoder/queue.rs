@@ -38,8 +38,8 @@ pub const WAIT_MAX: Duration = Duration::from_millis(15);
 /// The longest that a text of the bulk class may wait: nobody sits before it, but a client gives up some time.
 pub const BULK_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The most entries that wait, unless told otherwise. The wait bound refuses long before; this one bounds the
-/// memory (4 MB of tokens) while no rate has been measured yet.
+/// The most entries of a class that wait, unless told otherwise: bulk must not shut prompts out. The wait bound refuses long before; this one bounds the
+/// memory (4 MB of tokens a class) while no rate has been measured yet.
 pub const DEPTH_MAX: usize = 1024;
 
 /// The texts whose vectors are remembered, unless told otherwise: 7 MB of them.
@@ -53,7 +53,7 @@ pub struct Settings {
     pub wait_max: Duration,
     /// The most tokens of one group; a longer window is a group by itself. The encoder's own if none is set.
     pub group_tokens_max: Option<usize>,
-    /// The most entries that wait.
+    /// The most entries of a class that wait.
     pub depth_max: usize,
     /// The most windows of one prompt.
     pub windows_max: usize,
@@ -237,9 +237,9 @@ impl EncoderQueue {
         self.workers.desk.encoder.identity()
     }
 
-    /// How many prompts wait.
-    pub fn depth(&self) -> usize {
-        self.workers.desk.lock().lines.depth()
+    /// How many texts of a class wait.
+    pub fn depth(&self, class: Class) -> usize {
+        self.workers.desk.lock().lines.depth(class)
     }
 
     /// How many threads encode.

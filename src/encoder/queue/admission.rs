@@ -18,7 +18,7 @@ pub(super) struct Admission {
     pub(super) wait_max: Duration,
     /// The most tokens that a thread takes together.
     pub(super) group_tokens: usize,
-    /// The most entries that wait.
+    /// The most entries of a class that wait.
     pub(super) depth_max: usize,
 }
 
@@ -43,12 +43,12 @@ impl Admission {
     /// Whether a text of this class is let in if it is short: all that can be said before it is tokenised,
     /// so that most of those whom a busy queue refuses cost nothing.
     pub(super) fn has_room(&self, standing: Standing<'_>, class: Class) -> bool {
-        standing.lines.depth() < self.depth_max && standing.wait(class) <= self.wait_max(class)
+        standing.lines.depth(class) < self.depth_max && standing.wait(class) <= self.wait_max(class)
     }
 
     /// When a newcomer that is let in has to be begun at the latest; `None` if it is not let in.
     pub(super) fn begin_by(&self, standing: Standing<'_>, newcomer: &Newcomer) -> Option<Duration> {
-        if self.depth_max <= standing.lines.depth() {
+        if self.depth_max <= standing.lines.depth(newcomer.class) {
             return None;
         }
         let patience = self.patience(standing, newcomer)?;
