@@ -202,7 +202,8 @@ async fn what_is_no_json_object_is_told_and_no_field_is_blamed() {
 }
 
 #[tokio::test]
-async fn messages_to_route_that_no_value_can_hold_are_refused_or_read_and_never_a_failure_of_ours() {
+async fn messages_to_route_that_no_value_can_hold_are_refused_or_read_and_never_a_failure_of_ours()
+{
     let server = Server::start(None).await;
     let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
     let message = |fields: &str| format!(r#"{{"messages":[{{"role":"user",{fields}}}]}}"#);
