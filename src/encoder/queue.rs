@@ -32,7 +32,8 @@ use crate::vector::Vectors;
 
 /// The longest that a prompt may wait for the encoder, unless told otherwise: with the time to encode it,
 /// a decision then takes less than 25 ms, of which nobody notices a thing before an answer that takes
-/// seconds. Whoever would wait longer is routed without at once.
+/// seconds, but for a long prompt that came to a free thread or to one that only bulk is at. Whoever would wait
+/// longer is routed without at once.
 pub const WAIT_MAX: Duration = Duration::from_millis(15);
 
 /// The longest that a text of the bulk class may wait: nobody sits before it, but a client gives up some time.
@@ -48,8 +49,8 @@ pub const REMEMBERED_MAX: usize = 4096;
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest that an interactive prompt may wait before it is begun. While others wait, one that takes longer
-    /// than a group may wait so much less.
+    /// The longest that an interactive prompt may wait before it is begun. Behind others that somebody waits
+    /// for, one that takes longer than a group may wait so much less.
     pub wait_max: Duration,
     /// The most tokens of one group; a longer window is a group by itself. The encoder's own if none is set.
     pub group_tokens_max: Option<usize>,

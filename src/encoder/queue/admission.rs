@@ -4,6 +4,9 @@
 //! thread is at work for one of them, what counts is when it would be done: one whose own work takes longer than a
 //! group's must begin that much sooner, and goes elsewhere at once if it cannot. Otherwise a busy encoder
 //! gives most of its time to few long texts, each of which is late and holds up several short ones.
+//!
+//! What was let in so and is begun too late is refused even if nobody waits any more by then: the bound is also one
+//! for its own caller, who would be answered later than was promised when it was let in.
 
 use std::time::Duration;
 
@@ -82,7 +85,7 @@ impl Standing<'_> {
 
     /// Whether a thread is left over when each window that somebody waits for has one. Bulk that it may be at is
     /// a part of the wait, and nobody before a screen waits for it.
-    fn has_thread_to_spare(self) -> bool {
+    pub(super) fn has_thread_to_spare(self) -> bool {
         self.lines.interactive_windows() < self.pace.threads_not_at(Class::Interactive)
     }
 }
