@@ -24,10 +24,10 @@ pub struct Encoder {
     /// remembers none. Each takes 1.8 kB.
     #[schemars(range(max = 1_000_000))]
     pub remember: usize,
-    /// The longest that a prompt may wait for the encoder. While others wait, or every thread is at work for one of
-    /// them, a prompt that takes longer than a group of short ones (32 tokens on a CPU) may wait that much less: it
-    /// is done no later than one of that group that waited its longest. With one that would wait longer than it may is done
-    /// at once what `encoder.saturated` says.
+    /// The longest that a prompt may wait for the encoder. Behind others that somebody waits for, in the queue or at
+    /// every thread, a prompt that takes longer than a group of short ones (32 tokens on a CPU) may wait that much less:
+    /// it is done no later than one of that group that waited its longest. Behind bulk it may wait as long as any. With
+    /// one that would wait longer than it may is done at once what `encoder.saturated` says.
     pub wait: Period,
     /// What becomes of a prompt that would wait longer: `static`, the static encoder finds its
     /// intent, which takes microseconds and is right less often (the record says so), if the encoder

@@ -115,7 +115,7 @@ impl Messages {
 
     /// The same, by whoever wrote the text and knows what stands in it.
     #[must_use]
-    pub fn known_to_be(self, turns: Vec<Message>) -> Self {
+    pub(crate) fn known_to_be(self, turns: Vec<Message>) -> Self {
         Self {
             turns: self.turns.known_to_be(turns),
             ..self

@@ -32,14 +32,15 @@ use crate::vector::Vectors;
 
 /// The longest that a prompt may wait for the encoder, unless told otherwise: with the time to encode it,
 /// a decision then takes less than 25 ms, of which nobody notices a thing before an answer that takes
-/// seconds. Whoever would wait longer is routed without at once.
+/// seconds, but for a long prompt that came to a free thread or to one that only bulk is at. Whoever would wait
+/// longer is routed without at once.
 pub const WAIT_MAX: Duration = Duration::from_millis(15);
 
 /// The longest that a text of the bulk class may wait: nobody sits before it, but a client gives up some time.
 pub const BULK_WAIT_MAX: Duration = Duration::from_secs(30);
 
-/// The most entries that wait, unless told otherwise. The wait bound refuses long before; this one bounds the
-/// memory (4 MB of tokens) while no rate has been measured yet.
+/// The most entries of a class that wait, unless told otherwise: bulk must not shut prompts out. The wait bound refuses long before; this one bounds the
+/// memory (4 MB of tokens a class) while no rate has been measured yet.
 pub const DEPTH_MAX: usize = 1024;
 
 /// The texts whose vectors are remembered, unless told otherwise: 7 MB of them.
@@ -48,12 +49,12 @@ pub const REMEMBERED_MAX: usize = 4096;
 /// The bounds of a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
-    /// The longest that an interactive prompt may wait before it is begun. While others wait, one that takes longer
-    /// than a group may wait so much less.
+    /// The longest that an interactive prompt may wait before it is begun. Behind others that somebody waits
+    /// for, one that takes longer than a group may wait so much less.
     pub wait_max: Duration,
     /// The most tokens of one group; a longer window is a group by itself. The encoder's own if none is set.
     pub group_tokens_max: Option<usize>,
-    /// The most entries that wait.
+    /// The most entries of a class that wait.
     pub depth_max: usize,
     /// The most windows of one prompt.
     pub windows_max: usize,
@@ -237,9 +238,9 @@ impl EncoderQueue {
         self.workers.desk.encoder.identity()
     }
 
-    /// How many prompts wait.
-    pub fn depth(&self) -> usize {
-        self.workers.desk.lock().lines.depth()
+    /// How many texts of a class wait.
+    pub fn depth(&self, class: Class) -> usize {
+        self.workers.desk.lock().lines.depth(class)
     }
 
     /// How many threads encode.

@@ -198,6 +198,18 @@ mod tests {
     }
 
     #[test]
+    fn all_noise_has_a_sign_that_is_looked_for() {
+        let blocks = NOISE_TAGS.map(|tag| format!("<{tag}>x</{tag}>"));
+        let lines = NOISE_LINES.map(ToOwned::to_owned);
+        assert!(
+            blocks
+                .iter()
+                .chain(&lines)
+                .all(|text| spoken(text).is_none())
+        );
+    }
+
+    #[test]
     fn a_tag_that_a_person_writes_about_stays() {
         let messages = [turn(Role::User, "what does <system-reminder> mean?")];
         assert_eq!(

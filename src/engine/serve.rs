@@ -58,6 +58,7 @@ impl Engine {
         let plan = ledger.plan();
         match self.run(&plan, request, &mut ledger).await {
             Ok(draft) => hand_over(draft, ledger).await,
+            // Failures are rare; without a box, every answer would carry their room.
             Err(error) => Box::pin(Served::failed(error, ledger)).await,
         }
     }

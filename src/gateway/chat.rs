@@ -46,6 +46,7 @@ async fn answer(
     });
     let (served, asked) = match request {
         Ok((DryRun::Yes, request)) => {
+            // Dry runs are rare; without a box, every answer would carry their room.
             let decided = Box::pin(route::dry_run(engine, &request, ledger, dialect));
             let mut response = decided.await;
             headers::name_request(dialect, response.headers_mut());
@@ -53,6 +54,7 @@ async fn answer(
         }
         Ok((DryRun::No, request)) => (engine.answer(&request, ledger).await, request.usage_report),
         Err(error) => {
+            // So are refusals.
             let failed = Box::pin(Served::failed(error, ledger)).await;
             (failed, UsageReport::Hidden)
         }

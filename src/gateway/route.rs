@@ -8,8 +8,8 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::centroids::drift::live::Figures;
 use crate::domain::caller::Tenant;
@@ -249,6 +249,5 @@ pub(crate) fn question(asked: &str, text: &str) -> Result<Request, Error> {
 
 /// A request that says no more than these messages.
 fn conversation(asked: &str, messages: &RawValue) -> Result<Request, Error> {
-    let request = json!({ "model": asked, "messages": messages });
-    Ok(Inbound::OpenAi.read_request(request.to_string().as_bytes())?)
+    Ok(wire::conversation(asked, messages)?)
 }

@@ -13,6 +13,8 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use crate::domain::chat::{Answer, Delivery, Format, Request};
 use crate::domain::conversation::Conversation;
 use crate::domain::event::Failure;
@@ -100,6 +102,11 @@ impl Malformed {
 /// A request that says no more than this text, in OpenAI's format.
 pub fn question(asked: &str, text: &str) -> Result<Request, Malformed> {
     openai::question(asked, text)
+}
+
+/// A request that says no more than these messages, in OpenAI's format.
+pub fn conversation(asked: &str, messages: &RawValue) -> Result<Request, Malformed> {
+    openai::conversation(asked, messages)
 }
 
 /// What a text that was made here says of itself.

@@ -202,6 +202,24 @@ async fn what_is_no_json_object_is_told_and_no_field_is_blamed() {
 }
 
 #[tokio::test]
+async fn messages_to_route_that_no_value_can_hold_are_refused_or_read_and_never_a_failure_of_ours()
+{
+    let server = Server::start(None).await;
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let message = |fields: &str| format!(r#"{{"messages":[{{"role":"user",{fields}}}]}}"#);
+    for (fields, status) in [
+        (r#""content":"\ud800""#.to_owned(), 400),
+        (r#""content":"hi","n":1e999"#.to_owned(), 200),
+        (format!(r#""content":"hi","n":{deep}"#), 400),
+    ] {
+        let body = message(&fields);
+        let reply = server.post("/v1/route", body.clone()).await;
+        assert_eq!(reply.status, status, "{body} {}", reply.text);
+        assert!(!reply.header("x-request-id").is_empty(), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_field_that_stands_twice_is_refused_where_readers_would_differ() {
     let server = Server::start(None).await;
     for (body, param) in [

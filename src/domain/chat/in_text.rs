@@ -25,7 +25,7 @@ impl<T> InText<T> {
 
     /// The same, by whoever wrote the text and knows what stands in it.
     #[must_use]
-    pub fn known_to_be(self, value: T) -> Self {
+    pub(crate) fn known_to_be(self, value: T) -> Self {
         Self {
             known: OnceLock::from(value),
             ..self

@@ -4,6 +4,9 @@
 //! thread is at work for one of them, what counts is when it would be done: one whose own work takes longer than a
 //! group's must begin that much sooner, and goes elsewhere at once if it cannot. Otherwise a busy encoder
 //! gives most of its time to few long texts, each of which is late and holds up several short ones.
+//!
+//! What was let in so and is begun too late is refused even if nobody waits any more by then: the bound is also one
+//! for its own caller, who would be answered later than was promised when it was let in.
 
 use std::time::Duration;
 
@@ -18,7 +21,7 @@ pub(super) struct Admission {
     pub(super) wait_max: Duration,
     /// The most tokens that a thread takes together.
     pub(super) group_tokens: usize,
-    /// The most entries that wait.
+    /// The most entries of a class that wait.
     pub(super) depth_max: usize,
 }
 
@@ -43,12 +46,12 @@ impl Admission {
     /// Whether a text of this class is let in if it is short: all that can be said before it is tokenised,
     /// so that most of those whom a busy queue refuses cost nothing.
     pub(super) fn has_room(&self, standing: Standing<'_>, class: Class) -> bool {
-        standing.lines.depth() < self.depth_max && standing.wait(class) <= self.wait_max(class)
+        standing.lines.depth(class) < self.depth_max && standing.wait(class) <= self.wait_max(class)
     }
 
     /// When a newcomer that is let in has to be begun at the latest; `None` if it is not let in.
     pub(super) fn begin_by(&self, standing: Standing<'_>, newcomer: &Newcomer) -> Option<Duration> {
-        if self.depth_max <= standing.lines.depth() {
+        if self.depth_max <= standing.lines.depth(newcomer.class) {
             return None;
         }
         let patience = self.patience(standing, newcomer)?;
@@ -82,7 +85,7 @@ impl Standing<'_> {
 
     /// Whether a thread is left over when each window that somebody waits for has one. Bulk that it may be at is
     /// a part of the wait, and nobody before a screen waits for it.
-    fn has_thread_to_spare(self) -> bool {
+    pub(super) fn has_thread_to_spare(self) -> bool {
         self.lines.interactive_windows() < self.pace.threads_not_at(Class::Interactive)
     }
 }

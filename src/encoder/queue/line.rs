@@ -26,6 +26,8 @@ pub(super) struct Item {
 struct Line {
     items: VecDeque<Item>,
     tokens: usize,
+    /// Entries with a window that waits.
+    entries: usize,
 }
 
 /// Both lines.
@@ -33,8 +35,6 @@ struct Line {
 pub(super) struct Lines {
     interactive: Line,
     bulk: Line,
-    /// Entries with a window that waits.
-    entries: usize,
 }
 
 /// What a thread took.
@@ -45,9 +45,12 @@ pub(super) struct Group {
 }
 
 impl Lines {
-    /// How many entries wait.
-    pub(super) fn depth(&self) -> usize {
-        self.entries
+    /// How many entries of this class wait.
+    pub(super) fn depth(&self, class: Class) -> usize {
+        match class {
+            Class::Interactive => self.interactive.entries,
+            Class::Bulk => self.bulk.entries,
+        }
     }
 
     /// The tokens that come before a newcomer of this class.
@@ -76,15 +79,17 @@ impl Lines {
                 tokens,
             });
         }
-        self.entries += 1;
+        line.entries += 1;
     }
 
     /// Takes a group: the windows that waited longest, and behind them what still fits. Interactive ones go
     /// first. Who left is dropped, and who waited too long refused. Empty if nobody waits.
     pub(super) fn take(&mut self, now: Duration, tokens_max: usize) -> Group {
+        // As long as somebody waits for an answer the bulk line is not taken from, yet its callers must hear.
+        self.bulk.drop_the_dead(now);
         let mut group = Group::default();
         for line in [&mut self.interactive, &mut self.bulk] {
-            line.take(&mut group, now, tokens_max, &mut self.entries);
+            line.take(&mut group, now, tokens_max);
             if !group.items.is_empty() {
                 break;
             }
@@ -99,7 +104,7 @@ impl Lines {
 }
 
 impl Line {
-    fn take(&mut self, group: &mut Group, now: Duration, tokens_max: usize, entries: &mut usize) {
+    fn take(&mut self, group: &mut Group, now: Duration, tokens_max: usize) {
         let mut at = 0;
         while at < self.items.len().min(LOOKED_AT) && group.tokens < tokens_max {
             let item = &self.items[at];
@@ -109,15 +114,33 @@ impl Line {
                 at += 1;
                 continue;
             }
-            let Some(item) = self.items.remove(at) else {
+            let Some(item) = self.remove(at) else {
                 break;
             };
-            self.tokens -= item.tokens;
-            *entries -= usize::from(item.window + 1 == item.entry.windows());
             if !is_dead {
                 group.tokens += item.tokens;
                 group.items.push(item);
             }
         }
+    }
+
+    /// Refuses who waited too long and drops who left, near the front: those who came first are the first to give
+    /// up. What is begun is wanted whatever its age, so there may be more of them behind it.
+    fn drop_the_dead(&mut self, now: Duration) {
+        let mut at = 0;
+        while at < self.items.len().min(LOOKED_AT) {
+            if self.items[at].entry.is_dead(now) {
+                drop(self.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, at: usize) -> Option<Item> {
+        let item = self.items.remove(at)?;
+        self.tokens -= item.tokens;
+        self.entries -= usize::from(item.window + 1 == item.entry.windows());
+        Some(item)
     }
 }

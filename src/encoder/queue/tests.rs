@@ -35,10 +35,10 @@ fn who_comes_while_the_encoder_is_busy_shares_the_next_batch() {
     let first = story.call("a");
     story.batch();
     let others = [story.call("b"), story.call("a"), story.call("b b")];
-    assert_eq!(story.queue.depth(), 3);
+    assert_eq!(story.queue.depth(Class::Interactive), 3);
     story.order(Order::EncodeFor(5));
     assert_eq!(story.batch(), 3);
-    assert_eq!(story.queue.depth(), 0);
+    assert_eq!(story.queue.depth(Class::Interactive), 0);
     story.order(Order::Encode);
     assert!(wait_for(first).is_ok());
     let answers = others.map(|call| wait_for(call).unwrap());
@@ -129,6 +129,35 @@ fn bulk_waits_longer_than_a_person_would() {
 }
 
 #[test]
+fn bulk_that_waited_too_long_is_refused_while_people_keep_coming() {
+    let story = Story::with(Settings {
+        group_tokens_max: Some(3),
+        ..one_thread()
+    });
+    let mut begun = story.call_as(Class::Bulk, &"b ".repeat(20));
+    story.batch();
+    let mut late = story.call_as(Class::Bulk, "b");
+    drop(story.call_as(Class::Bulk, "b"));
+    assert_eq!(story.queue.depth(Class::Bulk), 3);
+    let past = BULK_WAIT_MAX + Duration::from_millis(1);
+    let past = u64::try_from(past.as_millis()).unwrap();
+    story.clock.fetch_add(past, Ordering::SeqCst);
+    let people = [story.call("a"), story.call("a")];
+    story.order(Order::Encode);
+    story.batch();
+    assert_eq!(story.queue.depth(Class::Interactive), 1);
+    assert_eq!(story.queue.depth(Class::Bulk), 1, "the one that is begun");
+    let answer = wait_for(poll_immediate(&mut late));
+    assert_eq!(answer, Some(Err(Refusal::Saturated)));
+    assert!(wait_for(poll_immediate(&mut begun)).is_none());
+    for _ in 0..3 {
+        story.order(Order::Encode);
+    }
+    assert!(people.map(wait_for).iter().all(Result::is_ok));
+    assert!(wait_for(begun).is_ok());
+}
+
+#[test]
 fn what_was_embedded_is_remembered_and_a_failure_is_not() {
     let story = Story::with(Settings {
         remembered_max: 8,
@@ -168,7 +197,11 @@ fn who_asks_the_same_at_once_shares_one_encoding_even_if_the_first_one_leaves() 
     let busy = story.call("b");
     story.batch();
     let [first, second, third] = ["a", "a", "a"].map(|text| story.call(text));
-    assert_eq!(story.queue.depth(), 1, "one of the three is queued");
+    assert_eq!(
+        story.queue.depth(Class::Interactive),
+        1,
+        "one of the three is queued"
+    );
     drop(first);
     story.order(Order::Encode);
     assert!(wait_for(busy).is_ok());
@@ -268,6 +301,31 @@ fn a_full_queue_refuses_at_once() {
     story.batch();
     story.order(Order::Encode);
     assert!(wait_for(first).is_ok() && wait_for(waiting).is_ok());
+}
+
+#[test]
+fn a_queue_full_of_bulk_has_room_for_a_person_and_one_full_of_people_for_bulk() {
+    for (class, other) in [
+        (Class::Bulk, Class::Interactive),
+        (Class::Interactive, Class::Bulk),
+    ] {
+        let story = Story::with(Settings {
+            depth_max: 1,
+            ..one_thread()
+        });
+        let first = story.call("a");
+        story.batch();
+        let full = story.call_as(class, "b");
+        assert_eq!(story.refused_as(class, "b"), Refusal::Saturated);
+        let beside = story.call_as(other, "b");
+        assert_eq!(story.refused_as(other, "b"), Refusal::Saturated);
+        for _ in 0..3 {
+            story.order(Order::Encode);
+        }
+        for call in [first, full, beside] {
+            assert!(wait_for(call).is_ok());
+        }
+    }
 }
 
 #[test]

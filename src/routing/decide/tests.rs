@@ -87,6 +87,44 @@ fn a_cascade_skips_tiers_that_policy_removes_and_escalates_to_those_that_are_lef
     assert_eq!(decided(&Policy::default()).unwrap().tiers.len(), 3);
 }
 
+/// Models of which nobody may ask how they have done.
+struct Unasked(World);
+
+impl Knowledge for Unasked {
+    fn model(&self, id: ModelId) -> Option<&Model> {
+        self.0.model(id)
+    }
+
+    fn standing(&self, id: ModelId) -> Standing {
+        panic!("asked how {id:?} has done")
+    }
+
+    fn room(&self, _: ModelId) -> Room {
+        Room::Free
+    }
+}
+
+#[test]
+fn how_models_have_done_is_not_looked_up_where_nothing_depends_on_it() {
+    let world = Unasked(World::of(&["a", "b"]));
+    let policy = Policy::default();
+    for strategy in [
+        Strategy::Pinned,
+        Strategy::Weighted(Weighted {
+            weights: vec![(ModelId(0), 1.0), (ModelId(1), 2.0)],
+            sticky: None,
+        }),
+        Strategy::Priority(Priority {
+            tpot_max: None,
+            probe: Ratio::clamped(0.5),
+        }),
+    ] {
+        let way = single(world.0.ids(), strategy);
+        let decided = Asking::default().ask(|facts| choose(&ladder(&way, &policy), facts, &world));
+        assert!(decided.is_ok());
+    }
+}
+
 fn strategies() -> impl Generator<Value = Strategy> {
     let ratio = || (0.0..=1.0_f64).prop_map(Ratio::clamped);
     let weights = prop::collection::vec(0.0..10.0_f64, 4);

@@ -25,7 +25,7 @@ pub(super) use embeddings::{
 };
 pub(super) use failure::{error_kind, read_error, write_error};
 pub(super) use overridden::{override_request, read_parameters};
-pub(super) use request::{question, read_request};
+pub(super) use request::{conversation, question, read_request};
 pub(super) use stream::{StreamReader, StreamWriter};
 pub(super) use written::write_conversation;
 

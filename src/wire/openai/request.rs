@@ -5,6 +5,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::value::RawValue;
+
 use crate::domain::chat::{
     Delivery, Format, InText, Message, Messages, Needs, OriginalRequest, Request, Role, UsageReport,
 };
@@ -70,6 +72,14 @@ pub(crate) fn question(model: &str, text: &str) -> Result<Request, Malformed> {
             headers: Vec::new(),
         },
     })
+}
+
+/// A request that says no more than these messages, which stand in it as they came: what a reader would trip over,
+/// half of a surrogate pair or a number without bounds, must not meet a writer of values first.
+pub(crate) fn conversation(model: &str, messages: &RawValue) -> Result<Request, Malformed> {
+    let named = quoted(model);
+    let said = messages.get();
+    read_request(format!(r#"{{"model":{named},"messages":{said}}}"#).as_bytes())
 }
 
 /// Whether the caller asked for the piece that tells the count of tokens. What is no such question is

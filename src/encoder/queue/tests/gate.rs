@@ -136,8 +136,12 @@ impl Story {
 
     /// Calls with a text that is refused without waiting.
     pub(super) fn refused(&self, text: &str) -> Refusal {
+        self.refused_as(Class::Interactive, text)
+    }
+
+    pub(super) fn refused_as(&self, class: Class, text: &str) -> Refusal {
         let passages = [Passage::new(text)];
-        let call = poll_immediate(self.queue.embed(&passages, Class::Interactive));
+        let call = poll_immediate(self.queue.embed(&passages, class));
         wait_for(call).expect("an answer at once").unwrap_err()
     }
 

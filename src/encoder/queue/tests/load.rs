@@ -94,6 +94,9 @@ impl Chance {
 struct Seen {
     decisions: Vec<Duration>,
     by_main: usize,
+    /// Of whom the main encoder answered though no thread was left over when it came: how much longer than a group
+    /// its longest window takes, and how long it waited.
+    behind: Vec<(Duration, Duration)>,
 }
 
 impl Seen {
@@ -107,6 +110,26 @@ impl Seen {
         let count = |n| f64::from(u32::try_from(n).unwrap());
         count(self.by_main) / count(self.decisions.len())
     }
+
+    /// Asserts that whoever came behind others was begun in time, and the long ones so much sooner.
+    fn assert_begun_in_time(&self) {
+        // The pace is measured in floating point.
+        let latest = WAIT_MAX + Duration::from_micros(1);
+        for (beyond, queued) in &self.behind {
+            assert!(*beyond + *queued <= latest, "{beyond:?} {queued:?}");
+        }
+        let is_long = |it: &&(Duration, Duration)| !it.0.is_zero();
+        assert!(100 < self.behind.iter().filter(is_long).count());
+    }
+}
+
+/// Whoever was let in.
+struct Waiting {
+    called: Duration,
+    /// How much longer than a group its longest window takes; nothing of one for which a thread was left over, or
+    /// that came before anything was measured.
+    behind: Option<Duration>,
+    answer: Answer,
 }
 
 /// A queue without threads and clock.
@@ -117,7 +140,7 @@ struct Day {
     pace: Pace,
     /// What each thread is at, since when, and when it ends.
     threads: Vec<Option<(Group, Duration)>>,
-    waiting: Vec<(Duration, Answer)>,
+    waiting: Vec<Waiting>,
     seen: Seen,
 }
 
@@ -154,10 +177,18 @@ impl Day {
             pace: &self.pace,
             now: self.now,
         };
+        let is_measured = !self.pace.time_for(Work::of_window(1)).is_zero();
+        let is_behind = is_measured && !standing.has_thread_to_spare();
+        let longest = window_tokens(&windowed).max().unwrap();
+        let beyond = TOKEN * u32::try_from(longest.saturating_sub(GROUP_TOKENS)).unwrap();
         if let Some(begin_by) = self.load.admission.begin_by(standing, &newcomer) {
             let (entry, answer) = Entry::new(windowed, &newcomer, begin_by);
             self.lines.push(&Arc::new(entry));
-            self.waiting.push((self.now, answer));
+            self.waiting.push(Waiting {
+                called: self.now,
+                behind: is_behind.then_some(beyond),
+                answer,
+            });
             self.begin();
         } else {
             self.seen.decisions.push(Duration::ZERO);
@@ -217,12 +248,16 @@ impl Day {
     /// Notes whom the last step answered.
     fn count(&mut self) {
         let (now, seen) = (self.now, &mut self.seen);
-        self.waiting.retain_mut(|(called, answer)| {
-            let Ok(answer) = answer.try_recv() else {
+        self.waiting.retain_mut(|waiting| {
+            let Ok(answer) = waiting.answer.try_recv() else {
                 return true;
             };
-            seen.decisions.push(now.saturating_sub(*called));
-            seen.by_main += usize::from(answer.is_ok());
+            seen.decisions.push(now.saturating_sub(waiting.called));
+            if let Ok(embedding) = answer {
+                seen.by_main += 1;
+                let behind = waiting.behind.map(|beyond| (beyond, embedding.queued));
+                seen.behind.extend(behind);
+            }
             false
         });
     }
@@ -236,6 +271,7 @@ fn at_ten_times_the_load_a_decision_is_in_time_and_more_are_made_by_the_main_enc
             ..Load::of(10.0)
         };
         let (seen, before) = (load.run(), load.by_the_wait_alone().run());
+        seen.assert_begun_in_time();
         let late = before.percentile(99);
         assert!(Duration::from_millis(25) < late, "{late:?}");
         let p99 = seen.percentile(99);
@@ -272,6 +308,7 @@ fn from_nearly_the_full_load_on_the_main_encoder_makes_more_decisions() {
         let load = Load::of(times);
         let (seen, before) = (load.run(), load.by_the_wait_alone().run());
         let (share, share_before) = (seen.share_by_main(), before.share_by_main());
+        seen.assert_begun_in_time();
         assert!(share_before + more < share, "{share_before} {share}");
         assert!(seen.percentile(99) <= before.percentile(99));
     }

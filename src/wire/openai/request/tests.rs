@@ -1,9 +1,11 @@
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::domain::chat::{Delivery, Request, Role, UsageReport};
 use crate::wire::{
-    Inbound, LengthField, Malformed, Manners, Outbound, StreamUsage, Writing, question,
+    Inbound, LengthField, Malformed, Manners, Outbound, StreamUsage, Writing, conversation,
+    question,
 };
 
 const OPENAI: Inbound = Inbound::OpenAi;
@@ -323,6 +325,23 @@ fn a_question_to_nobody_is_refused_as_its_body_would_be() {
         assert_eq!(question(model, "hi"), read);
         assert!(read.is_err(), "{model:?}");
     }
+}
+
+#[test]
+fn messages_that_no_value_can_hold_are_read_as_they_came_or_refused() {
+    let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+    let asked = |fields: &str| {
+        let messages = format!(r#"[{{"role":"user",{fields}}}]"#);
+        conversation("a\"b", &RawValue::from_string(messages).unwrap())
+    };
+    let read = asked(r#""content":"hi","n":1e999"#).unwrap();
+    assert_eq!(
+        (read.model.as_str(), &*read.messages[0].text),
+        ("a\"b", "hi")
+    );
+    assert!(read.original.text.contains("1e999"));
+    assert!(asked(r#""content":"\ud800""#).is_err());
+    assert!(asked(&format!(r#""content":"hi","n":{deep}"#)).is_err());
 }
 
 proptest! {
