@@ -295,6 +295,12 @@ fn published_model(hidden: usize, wide: usize) -> tempfile::TempDir {
         tensors.push((format!("{place}.LayerNorm.weight"), vec![hidden]));
         tensors.push((format!("{place}.LayerNorm.bias"), vec![hidden]));
     }
+    write_varied(&folder.path().join(WEIGHTS_FILE), &tensors);
+    folder
+}
+
+/// Writes tensors of these names and shapes.
+fn write_varied(path: &Path, tensors: &[(String, Vec<usize>)]) {
     let bytes = tensors
         .iter()
         .map(|(_, shape)| varied_floats(shape.iter().product()));
@@ -305,8 +311,7 @@ fn published_model(hidden: usize, wide: usize) -> tempfile::TempDir {
         (name, view.unwrap())
     });
     let file = safetensors::serialize(views, None).unwrap();
-    fs::write(folder.path().join("model.safetensors"), file).unwrap();
-    folder
+    fs::write(path, file).unwrap();
 }
 
 fn varied_floats(count: usize) -> Vec<u8> {
