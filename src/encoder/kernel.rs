@@ -25,6 +25,7 @@ mod avx_vnni;
 mod float;
 mod integer;
 mod lanes;
+mod packed;
 mod portable;
 #[cfg(test)]
 mod tests;
@@ -35,10 +36,8 @@ use std::str::FromStr;
 use super::Error;
 
 pub(super) use float::{Attention, Heads, Norm, attend, normalise};
-pub(super) use integer::{
-    Activations, Effect, Layout, PackedLinear, Part, TWO_STEPS_MAX, Unpacked, product, quantise,
-    two_steps_sum,
-};
+pub(super) use integer::{Activations, Effect, Part, product, quantise};
+pub(super) use packed::{Layout, PackedLinear, TWO_STEPS_MAX, Unpacked, two_steps_sum};
 
 /// What the processor can do. Only [`Level::best`] and [`Level::forced`] make one, and both have asked it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

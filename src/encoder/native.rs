@@ -13,6 +13,7 @@ use super::kernel::{
 };
 use super::parameters::{Layer, Linear};
 use super::published::Config;
+use super::weights::largest_of_columns;
 
 /// The layers of a BERT, ready for the CPU.
 pub(super) struct NativeLayers {
@@ -135,9 +136,9 @@ impl NativeLayers {
     pub(super) fn largest_inputs(&self, hidden: &mut [f32], lengths: &[usize]) -> Vec<Largest> {
         let mut buffers = Buffers::of(self.level);
         let layers = self.layers.iter().map(|layer| {
-            let attend = largest(hidden, self.width);
+            let attend = largest_of_columns(hidden, self.width);
             self.gather(layer, hidden, lengths, &mut buffers);
-            let widen = largest(hidden, self.width);
+            let widen = largest_of_columns(hidden, self.width);
             self.transform(layer, hidden, &mut buffers);
             Largest { attend, widen }
         });
@@ -219,16 +220,6 @@ impl NativeLayers {
             }
         }
     }
-}
-
-fn largest(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut largest = vec![0.0_f32; width];
-    for row in rows.chunks_exact(width.max(1)) {
-        for (largest, value) in largest.iter_mut().zip(row) {
-            *largest = largest.max(value.abs());
-        }
-    }
-    largest
 }
 
 fn multiply(

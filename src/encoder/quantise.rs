@@ -58,7 +58,8 @@ pub struct Report {
     pub bytes: usize,
     /// The SHA-256 of the weights: the identity that vectors are compared under.
     pub digest: String,
-    /// The largest relative change of a row (the length of the difference by that of the row).
+    /// The largest relative change of a row (the length of the difference by that of the row), without the factors of
+    /// its inputs.
     pub row_change_max: f32,
 }
 

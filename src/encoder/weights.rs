@@ -104,16 +104,10 @@ impl Matrix {
 
     /// The largest magnitude of each column, if the values are floats.
     pub(super) fn largest_of_columns(&self) -> Option<Vec<f32>> {
-        let Values::Float(values) = &self.values else {
-            return None;
-        };
-        let mut largest = vec![0.0_f32; self.columns];
-        for row in values.chunks_exact(self.columns.max(1)) {
-            for (largest, value) in largest.iter_mut().zip(row) {
-                *largest = largest.max(value.abs());
-            }
+        match &self.values {
+            Values::Float(values) => Some(largest_of_columns(values, self.columns)),
+            Values::Int8 { .. } => None,
         }
-        Some(largest)
     }
 
     /// Makes floats integers, the columns divided by these factors.
@@ -273,6 +267,17 @@ impl<'bytes> Weights<'bytes> {
             detail: format!("the tensor \"{name}\" is stored as {dtype:?}, expected F32 or I8"),
         }
     }
+}
+
+/// The largest magnitude of each column of rows that lie one after the other.
+pub(super) fn largest_of_columns(rows: &[f32], columns: usize) -> Vec<f32> {
+    let mut largest = vec![0.0_f32; columns];
+    for row in rows.chunks_exact(columns.max(1)) {
+        for (largest, value) in largest.iter_mut().zip(row) {
+            *largest = largest.max(value.abs());
+        }
+    }
+    largest
 }
 
 /// Little-endian bytes as floats.
